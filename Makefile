@@ -1,0 +1,70 @@
+# armtune: `make demo` shows it, `make test` proves it, `make help` lists the rest.
+# Everything lives in .venv/; the system is touched by `make system` only (as root, where apt exists).
+
+PYTHON ?= python3
+ONNXRUNTIME ?= cpu
+VENV := .venv
+PIP := $(VENV)/bin/pip --disable-pip-version-check
+PY_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+LOCK := $(wildcard constraints/lock-$(PY_VERSION).txt)
+
+INTERFACES := ros_ws/src/armtune_interfaces
+PACKAGES := policies calibration $(filter-out $(INTERFACES),$(patsubst %/package.xml,%,$(wildcard ros_ws/src/*/package.xml)))
+SOURCES := $(shell find $(PACKAGES) configs -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/build/*')
+INTERFACE_SOURCES := $(shell find $(INTERFACES) -type f)
+
+export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
+
+.PHONY: help demo test safety-case bench build system lint upgrade clean
+
+help: ## list what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: build ## a simulated arm practises a task pair by itself (FAST=1: two minutes, shipped checkpoint)
+	$(VENV)/bin/armtune demo $(if $(FAST),--fast) $(ARGS)
+
+# What fails is tried anew and listed as a rerun: bounds in real time depend on what else a machine does.
+test: build ## all tests (ARGS="tests/policies -k store" for some)
+	$(VENV)/bin/python -m pytest -rR --reruns 2 $(ARGS)
+
+safety-case: build ## inject every fault into the real graph, write docs/safety-case.md (ten minutes in real time)
+	$(VENV)/bin/python -m pytest tests/faults --every-phase --safety-case docs/safety-case.md $(ARGS)
+
+bench: build ## all benchmarks; one: .venv/bin/armtune bench latency
+	for name in sim inference latency gate lockstep; do $(VENV)/bin/armtune bench $$name || exit 1; done
+
+lint: build ## style and types
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy $(wildcard policies/armtune_policies ros_ws/src/*/armtune_*/)
+
+upgrade: ## newest versions that fit, written to constraints/ for this Python
+	$(PYTHON) constraints/upgrade.py
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build install log
+
+build: $(VENV)/.packages ## set up .venv with everything in it
+
+# Each step leaves a stamp; a second `make` looks at the stamps only.
+system:
+	@PYTHON=$(PYTHON) sh constraints/system.sh
+
+$(VENV)/.created:
+	@$(MAKE) --no-print-directory system
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q $(if $(LOCK),-c $(LOCK)) -r constraints/build.txt
+	@touch $@
+
+$(VENV)/.wheels: $(VENV)/.created $(wildcard constraints/*.txt)
+	@test -n "$(LOCK)" || echo "note: no lock for Python $(PY_VERSION); taking the newest versions that fit (make upgrade writes one)"
+	$(if $(wildcard constraints/ros-$(PY_VERSION).txt),$(PIP) install -q --require-hashes --no-deps -r constraints/ros-$(PY_VERSION).txt)
+	$(PIP) install -q $(if $(LOCK),-c $(LOCK)) -r constraints/ros.txt -r constraints/robot.txt -r constraints/$(ONNXRUNTIME).txt -r constraints/workstation.txt -r constraints/dev.txt
+	@touch $@
+
+$(VENV)/.interfaces: $(VENV)/.wheels $(INTERFACE_SOURCES)
+	$(PIP) install -q --no-build-isolation --no-deps --force-reinstall ./$(INTERFACES)
+	@touch $@
+
+$(VENV)/.packages: $(VENV)/.interfaces $(SOURCES)
+	$(PIP) install -q --no-build-isolation --no-deps --force-reinstall $(addprefix ./,$(PACKAGES))
+	@$(VENV)/bin/python constraints/link_executables.py $(PACKAGES)
+	@touch $@

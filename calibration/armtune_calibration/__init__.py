@@ -1,0 +1,1 @@
+"""Intrinsics, hand-eye, workspace: solve, report, load."""

@@ -1,0 +1,1 @@
+"""Policies, rewards, learning and their files: pure Python, no ROS inside."""

@@ -1,0 +1,29 @@
+"""A task pair: the task and the un-task, each a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .checked import Checked, num, text
+
+Direction = Literal["forward", "backward"]
+DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskPair(Checked):
+    """Two sentences the arm practises in turn; each undoes the other."""
+
+    name: str = text(doc="short name, as in `task=drawer`")
+    forward: str = text(doc="sentence of the task")
+    backward: str = text(doc="sentence of the un-task")
+    episode_steps: int = num(40, low=1, high=10_000, doc="control steps before an episode is truncated")
+
+    def sentence(self, direction: Direction) -> str:
+        return {"forward": self.forward, "backward": self.backward}[direction]
+
+
+def opposite(direction: Direction) -> Direction:
+    """The direction that undoes this one."""
+    return "backward" if direction == "forward" else "forward"

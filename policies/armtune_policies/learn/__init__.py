@@ -1,0 +1,1 @@
+"""Learning with torch; imported by the learner process and training commands only."""

@@ -1,0 +1,73 @@
+"""The agent's actor as a policy folder: the frozen encoder as it was, the actor as its head.
+
+What runs on the arm is the actor's mean action, its tanh mapped onto the action's bounds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.numpy import save
+from torch import Tensor, nn
+
+from armtune_policies.contract import STATE_NAMES
+from armtune_policies.store.manifest import GOLDEN, Manifest
+
+from .actor_critic import FAR
+from .agent import Agent
+from .export import PARITY_OBSERVATIONS, About, golden_rows, head_bytes, head_inputs, parity, random_images, write_model
+from .frozen import FrozenEncoder
+from .scaling import ActionScale
+
+
+class ActorHead(nn.Module):
+    """Features (N, F), state (N, 7) and a sentence's embedding (N, 384) to a proposal in physical units (N, 7).
+
+    The agent looks sentences up in its table; here the embedding itself comes in, through the same weights.
+    """
+
+    centre: Tensor
+    half_range: Tensor
+
+    def __init__(self, agent: Agent, scale: ActionScale) -> None:
+        super().__init__()
+        if agent.nets.projection.sentence is None:
+            raise ValueError("an agent without sentences cannot be told what to do; give its layout their embeddings")
+        self.projection, self.said, self.actor = agent.nets.projection, agent.nets.projection.sentence, agent.nets.actor
+        self.register_buffer("centre", torch.from_numpy(scale.centre))
+        self.register_buffer("half_range", torch.from_numpy(scale.half_range))
+
+    def forward(self, features: Tensor, state: Tensor, sentence: Tensor) -> Tensor:
+        p, vector = self.projection, torch.cat([features, state], dim=1)
+        near = torch.clamp((vector - p.mean) / p.scale, -FAR, FAR)
+        z = torch.tanh(p.norm(p.vector(near) + self.said(sentence)))
+        return self.centre + self.half_range * torch.tanh(self.actor(z)[0])
+
+
+def export_actor(folder: Path, agent: Agent, encoder: FrozenEncoder, about: About) -> Manifest:
+    """Write a policy folder of an agent trained on the features of ``encoder``.
+
+    Raises:
+        ModelError: when ONNX and torch differ by more than ``PARITY_LIMIT``.
+        ValueError: when agent and encoder do not fit.
+    """
+    wanted = encoder.feature_size + len(STATE_NAMES)
+    if agent.layout.vector_size != wanted:
+        raise ValueError(f"agent: expected one that sees {wanted} numbers, got {agent.layout.vector_size}")
+    head = ActorHead(agent, ActionScale(about.action))
+    graph = head_bytes(head, encoder.feature_size)
+    images = random_images(about.observation, PARITY_OBSERVATIONS)
+    features = encoder.features({name.removeprefix("image."): frames for name, frames in images.items()})
+    inputs = head_inputs(features, about)
+    proposed, gap = parity(head, graph, inputs, "proposed")
+    golden = golden_rows({**images, **inputs}, {"features": features, "proposed": proposed})
+    return write_model(
+        folder,
+        about,
+        {**encoder.blobs, "head.onnx": graph, GOLDEN: save(golden)},
+        max(gap, encoder.parity),
+        kind="policy",
+        feature_size=encoder.feature_size,
+        encoder_digest=encoder.digest,
+    )

@@ -1,0 +1,112 @@
+"""Where each colour is: an encoder that is fitted in seconds and has nothing to learn by heart.
+
+The colours are those of what moves or differs from scene to scene. Each pixel belongs softly to the nearest ones;
+features are the middle and the size of each colour's patch. One gain per image and colour channel is taken out first
+(grey world, Buchsbaum 1980), so that a lamp's strength and tint matter little.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+ROUNDS = 25
+"""Of k-means; it has settled long before."""
+FEW_PX = 3.0
+"""A colour that covers less than this is hardly there, and its middle is drawn to the image's."""
+
+DARK = 5.0
+"""Added to an image's mean, of 255: a black image stays black."""
+
+
+class Blobs(nn.Module):
+    """One camera: uint8 (N, H, W, 3) to float32 (N, 3 K): x of each of K colours, then y, in -1..1, then log of size.
+
+    Args:
+        centres: Colours as ``balanced`` gives them, (K, 3).
+        spread: Mean squared distance of a colour's pixels from it: how soft the borders are.
+    """
+
+    centres: Tensor
+    spread: Tensor
+
+    def __init__(self, centres: Tensor, spread: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("centres", centres)
+        self.register_buffer("spread", spread)
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[1:3]
+        seen = balanced(image).flatten(1, 2)
+        # Channel by channel: |x|^2 - 2 x c + |c|^2 would lose a near colour's distance in rounding.
+        apart = sum((seen[..., i, None] - self.centres[:, i]).square() for i in range(3))
+        share = torch.softmax(-apart / self.spread, dim=2).unflatten(1, (height, width))
+        rows, columns = share.sum(dim=2), share.sum(dim=1)
+        size = rows.sum(dim=1)
+        across = torch.linspace(-1, 1, width)[:, None] * columns
+        down = torch.linspace(-1, 1, height)[:, None] * rows
+        middles = torch.cat([across.sum(dim=1), down.sum(dim=1)], dim=1) / (size + FEW_PX).repeat(1, 2)
+        return torch.cat([middles, torch.log(size + FEW_PX)], dim=1)
+
+
+class BlobEncoder(nn.Module):
+    """All cameras: features float32 (N, 3 K a camera)."""
+
+    def __init__(self, cameras: list[Blobs]) -> None:
+        super().__init__()
+        self.cameras = nn.ModuleList(cameras)
+        self.feature_size = sum(3 * len(camera.centres) for camera in cameras)
+
+    def forward(self, *images: Tensor) -> Tensor:
+        """Return features of one uint8 (N, H, W, 3) per camera, in the spec's order."""
+        return torch.cat([camera(image) for camera, image in zip(self.cameras, images)], dim=1)
+
+
+def balanced(image: Tensor) -> Tensor:
+    """Return uint8 (N, H, W, 3) as float32, each image's colours divided by their mean."""
+    # Summed in integers, which every runtime does alike: far colours' distances would magnify another rounding.
+    total = image.to(torch.int32).sum(dim=(1, 2), keepdim=True).to(torch.float32)
+    return image.to(torch.float32) / (total / (image.shape[1] * image.shape[2]) + DARK) * 2.0
+
+
+def fit_blobs(frames: npt.NDArray[np.uint8], colours: int, pixels: int, seed: int) -> Blobs:
+    """Return the blobs of the colours that differ most between frames, by k-means++ (Arthur, Vassilvitskii 2007).
+
+    Args:
+        frames: Of one camera, uint8, shape (N, H, W, 3).
+        colours: How many.
+        pixels: How many of each frame are looked at, likelier the further from their median over the frames.
+        seed: Of the choice.
+    """
+    rng = np.random.default_rng(seed)
+    seen = balanced(torch.from_numpy(frames)).flatten(1, 2).numpy()
+    apart = np.linalg.norm(seen - np.median(seen, axis=0), axis=2) + 1e-3
+    upto = np.cumsum(apart / apart.sum(axis=1, keepdims=True), axis=1)
+    drawn = [np.searchsorted(row, rng.random(pixels) * row[-1], side="right") for row in upto]
+    points = np.concatenate([one[np.minimum(rows, len(one) - 1)] for one, rows in zip(seen, drawn)]).astype(np.float64)
+    centres, spread = _k_means(points, colours, rng)
+    return Blobs(torch.from_numpy(centres).float(), torch.tensor(max(spread, 1e-3), dtype=torch.float32))
+
+
+def _k_means(
+    points: npt.NDArray[np.float64], count: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return centres (count, 3) of points (N, 3), and their mean squared distance from the nearest."""
+    centres = points[rng.integers(len(points), size=1)]
+    for _ in range(count - 1):
+        chance = np.cumsum(_squared(points, centres).min(axis=1) + 1e-12)
+        drawn = np.searchsorted(chance, rng.random() * chance[-1], side="right")
+        centres = np.concatenate([centres, points[[min(int(drawn), len(points) - 1)]]])
+    for _ in range(ROUNDS):
+        nearest = _squared(points, centres).argmin(axis=1)
+        held = np.bincount(nearest, minlength=count)
+        sums = np.stack([np.bincount(nearest, points[:, axis], count) for axis in range(3)], axis=1)
+        centres = np.where(held[:, None] > 0, sums / np.maximum(held, 1)[:, None], centres)
+    return centres, float(_squared(points, centres).min(axis=1).mean())
+
+
+def _squared(points: npt.NDArray[np.float64], centres: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    far = np.sum(points**2, axis=1)[:, None] - 2.0 * points @ centres.T + np.sum(centres**2, axis=1)
+    return np.maximum(far, 0.0)

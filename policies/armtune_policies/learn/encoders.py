@@ -1,0 +1,86 @@
+"""The agent's eyes: an encoder fitted once to episodes, frozen from then on, so that practice costs it no learning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save
+
+from armtune_policies.contract import Checked, ObservationSpec, num
+from armtune_policies.store.episode_reader import Episode
+from armtune_policies.store.manifest import GOLDEN, Manifest, entry
+
+from .blobs import BlobEncoder, fit_blobs
+from .export import PARITY_OBSERVATIONS, About, encoder_bytes, golden_rows, parity, random_images, write_model
+from .networks import seed_everything
+from .trajectory import BadData
+
+Frames = Mapping[str, npt.NDArray[np.uint8]]
+"""By camera, uint8, shape (N, H, W, 3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderParams(Checked):
+    """What an encoder is fitted to."""
+
+    colours: int = num(32, low=1, high=80, doc="patches told apart per camera; each gives three numbers")
+    frames: int = num(300, low=1, high=2000, doc="frames looked at, as many of each episode")
+    pixels: int = num(200, low=1, high=10_000, doc="pixels looked at per frame")
+
+
+def some_frames(episodes: Iterable[Episode], count: int, observation: ObservationSpec, most: int) -> Frames:
+    """Return about ``most`` frames of ``count`` episodes, evenly spread.
+
+    Raises:
+        BadData: when images are of another size than the policy's, naming the file.
+        ValueError: when there is no whole frame.
+    """
+    found: dict[str, list[npt.NDArray[np.uint8]]] = {camera: [] for camera in observation.cameras}
+    each = -(-most // max(count, 1))
+    for episode in episodes:
+        check_images(episode, observation)
+        whole = np.flatnonzero(episode.complete)
+        rows = whole[np.linspace(0, len(whole) - 1, min(each, len(whole))).astype(int)] if len(whole) else whole
+        for camera, parts in found.items():
+            parts.append(episode.images[camera][rows])
+    frames = {camera: np.concatenate(parts) for camera, parts in found.items() if parts}
+    if not frames or not len(next(iter(frames.values()))):
+        raise ValueError("no whole frame to fit an encoder to; collect demonstrations: armtune collect")
+    return frames
+
+
+def check_images(episode: Episode, observation: ObservationSpec) -> None:
+    """Refuse an episode whose images are not of the policy's size.
+
+    Raises:
+        BadData: naming the file, the camera, what was expected and what came.
+    """
+    size = (observation.height_px, observation.width_px, 3)
+    for camera in observation.cameras:
+        got = episode.images[camera].shape[1:] if camera in episode.images else None
+        if got != size:
+            raise BadData(str(episode.path), f"image {camera}", f"{size}", got or "none")
+
+
+def fit_encoder(frames: Frames, params: EncoderParams, seed: int = 0) -> BlobEncoder:
+    """Return an encoder of the colours in the frames: some seconds' work."""
+    seed_everything(seed)
+    return BlobEncoder([fit_blobs(seen, params.colours, params.pixels, seed) for seen in frames.values()])
+
+
+def export_encoder(folder: Path, encoder: BlobEncoder, about: About) -> Manifest:
+    """Write an encoder's folder: encoder.onnx, golden outputs, manifest.
+
+    Raises:
+        ModelError: when ONNX and torch differ by more than ``PARITY_LIMIT``.
+    """
+    graph, images = encoder_bytes(encoder, about.observation), random_images(about.observation, PARITY_OBSERVATIONS)
+    features, gap = parity(encoder, graph, images, "features")
+    blobs = {"encoder.onnx": graph, GOLDEN: save(golden_rows(images, {"features": features}))}
+    return write_model(
+        folder, about, blobs, gap, kind="encoder", feature_size=encoder.feature_size, encoder_digest=entry(graph).sha256
+    )

@@ -1,0 +1,294 @@
+"""Practice in one process: forward and backward without resets, an update owed for every step.
+
+Episodes alternate by success: a direction that succeeds hands over to the other, one that fails
+tries again, and after ``patience`` failures in a row the other is forced and counted. Before it
+acts, an episode looks whether it is solved already; a solved start is passed over, not paid for.
+Updates run between episodes, exactly ``utd`` per step, so a run does not depend on the machine.
+The agent's first two sentences are those of forward and backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from armtune_policies.contract import DIRECTIONS, Checked, Direction, num, opposite
+from armtune_policies.store.labels import STEP_REWARD, SUCCESS_REWARD
+
+from .actor_critic import Seen
+from .agent import Agent
+from .replay import Replay, mixed, share_now
+from .saved import load_training, load_trajectory, save_training, save_trajectory
+from .trajectory import Trajectory
+
+EPISODES = "episodes"
+MOST_LEANING = 3
+"""Failures in a row from which on tries lean no further."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the arm sees, and what its judge says of it."""
+
+    features: Floats
+    """(F,)."""
+    state: Floats
+    """(S,)."""
+    is_success: bool | None
+    """Of the direction under way, by true or learned reward; None where the judge does not know."""
+
+
+class Arena(Protocol):
+    """An arm and its objects. What a step does to the action (a gate's limits) is told back."""
+
+    def reset(self, seed: int) -> None:
+        """Make a fresh scene: what a person would do."""
+
+    def begin(self, direction: Direction) -> Moment:
+        """Bring the arm home, objects as they are, and start an episode."""
+
+    def step(self, action: Floats) -> tuple[Moment, Floats]:
+        """Act, (A,) in -1..1; return what is seen then and the action that was really made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PracticeParams(Checked):
+    """A run of practice."""
+
+    steps: int = num(10_000, low=1, high=100_000_000, doc="control steps of the run")
+    episode_steps: int = num(40, low=1, high=10_000, doc="control steps after which an episode has failed")
+    rescue: int = num(0, low=0, high=100_000, doc="failures without a success after which a person helps; 0 for never")
+    reset_every: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0 for never")
+    patience: int = num(5, low=1, high=10_000, doc="failures in a row after which the other direction is tried")
+    spread: float = num(0.3, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
+    lean: float = num(
+        0.0, low=0.0, high=1.0, doc="deviation, times failures in a row, of what one try adds to all its actions"
+    )
+    hang_steps: int = num(3, low=1, high=1000, doc="steps without motion after which the arm is pushed on")
+    hang: float = num(
+        0.0, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]; 0: never push"
+    )
+    seed: int = num(0, low=0, high=2**31 - 1, doc="of scenes, batches and exploration")
+    checkpoint_every: int = num(10, low=1, high=100_000, doc="episodes between two checkpoints")
+
+
+@dataclass
+class Counts:
+    """Where practice stands; plain numbers, kept in the checkpoint."""
+
+    episodes: int = 0
+    steps: int = 0
+    updates: int = 0
+    successes_forward: int = 0
+    successes_backward: int = 0
+    failures_in_a_row: int = 0
+    since_success: int = 0
+    rescues: int = 0
+    forced: int = 0
+    solved_starts: int = 0
+    pushes: int = 0
+    resets: int = 0
+    direction: Direction = DIRECTIONS[0]
+
+
+OnEpisode = Callable[[Counts, bool], None]
+
+
+def silent(counts: Counts, is_success: bool) -> None:
+    """Report to nobody."""
+
+
+class Practice:
+    """The loop. The agent is as pre-training left it; the same folder goes on where it stopped.
+
+    A scene cannot be kept: going on starts in a fresh one, counted as a reset.
+
+    Raises:
+        ValueError: when the folder's checkpoint is of other data or settings.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        offline: Replay,
+        online: Replay,
+        arena: Arena,
+        params: PracticeParams | None = None,
+        folder: Path | None = None,
+        digest: str = "",
+    ) -> None:
+        self.agent, self.offline, self.online, self.arena = agent, offline, online, arena
+        self.params, self.folder, self.digest = params or PracticeParams(), folder, digest
+        self.counts = Counts()
+        self.losses: dict[str, torch.Tensor] = {}
+        """Of the last update."""
+        found = load_training(folder, digest) if folder is not None else None
+        if found is None:
+            agent.go_online()
+        elif folder is not None:
+            self._resume(folder, *found)
+
+    def run(self, on_episode: OnEpisode = silent) -> Counts:
+        """Practise until all steps are made and all updates owed for them paid; Ctrl-C leaves a checkpoint."""
+        self._fresh_scene()
+        try:
+            while self.counts.steps < self.params.steps:
+                is_success = self.episode()
+                self.pay()
+                on_episode(self.counts, is_success)
+                if self.counts.episodes % self.params.checkpoint_every == 0:
+                    self.save()
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        self.save()
+        return self.counts
+
+    def episode(self) -> bool:
+        """Run one episode and store it; return whether it succeeded."""
+        counts = self.counts
+        direction = counts.direction
+        if self.params.reset_every and counts.episodes and counts.episodes % self.params.reset_every == 0:
+            self._fresh_scene()
+        if self.params.rescue and counts.since_success >= self.params.rescue:
+            counts.rescues, counts.since_success = counts.rescues + 1, 0
+            self._fresh_scene()
+        moment = self.arena.begin(direction)
+        if moment.is_success:
+            counts.solved_starts += 1
+            counts.direction = direction = opposite(direction)
+            moment = self.arena.begin(direction)
+            if moment.is_success:  # a judge that says yes to both has nothing to teach
+                self._fresh_scene()
+                moment = self.arena.begin(direction)
+        moments, actions = self._act(moment, direction)
+        is_success = bool(moments[-1].is_success)
+        if any(m.is_success is not None for m in moments[1:]):  # else there is nothing to learn
+            name = f"episode {counts.episodes} of practice"
+            self._store(as_trajectory(moments, actions, DIRECTIONS.index(direction), name))
+        counts.episodes += 1
+        self._turn(direction, is_success)
+        return is_success
+
+    def pay(self) -> None:
+        """Make the updates owed: ``utd`` per step after the warm-up, on what there is by now."""
+        p = self.agent.params
+        owed = p.utd * max(self.counts.steps - p.warmup_steps, 0)
+        while self.counts.updates < owed and (len(self.online) or len(self.offline)):
+            rng = np.random.default_rng([self.params.seed, 1, self.counts.updates])
+            share = share_now(p, self.counts.updates)
+            self.losses = self.agent.update(mixed(self.offline, self.online, share, rng, p.batch))
+            self.counts.updates += 1
+
+    def save(self) -> None:
+        """Write a checkpoint, where there is a folder."""
+        if self.folder is not None:
+            save_training(
+                self.folder, self.agent.state(), self.digest, self.counts.episodes, counts=asdict(self.counts)
+            )
+
+    def _act(self, moment: Moment, direction: Direction) -> tuple[list[Moment], list[Floats]]:
+        moments: list[Moment] = [moment]
+        actions: list[Floats] = []
+        sentence = DIRECTIONS.index(direction)
+        rng, moved = np.random.default_rng([self.params.seed, 3, self.counts.episodes]), 0
+        tries = min(self.counts.failures_in_a_row, MOST_LEANING)
+        lean = self.params.lean * tries * rng.normal(size=self.agent.layout.action_size)
+        while len(actions) < self.params.episode_steps and not (actions and moment.is_success):
+            proposed = acted(self.agent, moment, sentence, self.params.spread)
+            proposed = np.clip(proposed + lean, -1.0, 1.0).astype(np.float32)
+            if hangs(moments[moved:], self.params.hang_steps, self.params.hang):
+                proposed, moved = rng.uniform(-1.0, 1.0, proposed.shape).astype(np.float32), len(moments)
+                self.counts.pushes += 1
+            moment, made = self.arena.step(proposed)
+            moments.append(moment)
+            actions.append(made)
+        self.counts.steps += len(actions)
+        return moments, actions
+
+    def _turn(self, direction: Direction, is_success: bool) -> None:
+        counts = self.counts
+        if is_success:
+            name = f"successes_{direction}"
+            setattr(counts, name, getattr(counts, name) + 1)
+        counts.failures_in_a_row = 0 if is_success else counts.failures_in_a_row + 1
+        counts.since_success = 0 if is_success else counts.since_success + 1
+        is_forced = counts.failures_in_a_row >= self.params.patience
+        counts.forced += is_forced
+        if is_success or is_forced:
+            counts.failures_in_a_row = 0
+            counts.direction = opposite(direction)
+
+    def _fresh_scene(self) -> None:
+        self.counts.resets += 1
+        self.arena.reset(int(np.random.default_rng([self.params.seed, 2, self.counts.resets]).integers(2**31)))
+
+    def _store(self, trajectory: Trajectory) -> None:
+        self.online.add(trajectory)
+        if self.folder is not None:
+            save_trajectory(self.folder / EPISODES / f"{self.counts.episodes:06d}.safetensors", trajectory)
+
+    def _resume(self, folder: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+        """Take up agent, counts and the episodes there were then; later ones are made again."""
+        self.agent.restore(tensors)
+        self.counts = Counts(**about["counts"])
+        for path in sorted((folder / EPISODES).glob("*.safetensors")):
+            if int(path.stem) < self.counts.episodes:
+                self.online.add(load_trajectory(path))
+
+
+def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0) -> Floats:
+    """Return the action (A,) in -1..1 at a moment: the mean, or shaken by ``spread`` of the policy's deviations."""
+    vector = torch.from_numpy(np.concatenate([moment.features, moment.state])[None])
+    return agent.act(Seen(vector, torch.tensor([sentence])), spread)[0].numpy()
+
+
+def hangs(moments: list[Moment], steps: int, least: float) -> bool:
+    """Return whether no number of the state changed by ``least`` in the last ``steps`` steps.
+
+    A policy that acts by its mean stays where it hangs (a gripper it is sure to keep shut, a wall it leans on) until
+    time is up, and noise of its own size frees nothing: one action drawn from all there are shows what would.
+    """
+    if len(moments) <= steps:
+        return False
+    last = np.stack([moment.state for moment in moments[-steps - 1 :]])
+    return bool((np.ptp(last, axis=0) < least).all())
+
+
+def as_trajectory(moments: list[Moment], actions: list[Floats], sentence: int, source: str) -> Trajectory:
+    """Return an episode as rows: T + 1 moments and the T actions made between them.
+
+    The reward of a step is of what was seen after it. A success needs no last observation; a time
+    limit keeps it, to bootstrap from. A step whose judge did not know is no step.
+    """
+    is_success = bool(moments[-1].is_success)
+    rows = len(actions) + (not is_success)
+    known = np.zeros(rows, bool)
+    known[: len(actions)] = [m.is_success is not None for m in moments[1:]]
+    reward = np.where(known, STEP_REWARD, 0.0).astype(np.float32)
+    terminated = np.zeros(rows, bool)
+    if is_success:
+        reward[-1], terminated[-1] = SUCCESS_REWARD, True
+    made = np.zeros((rows, len(actions[0])), np.float32)
+    made[: len(actions)] = np.clip(actions, -1.0, 1.0)
+    made[~known] = 0.0
+    return Trajectory(
+        source=source,
+        features=np.stack([m.features for m in moments[:rows]]).astype(np.float32),
+        state=np.stack([m.state for m in moments[:rows]]).astype(np.float32),
+        action=made,
+        reward=reward,
+        terminated=terminated,
+        follows=np.arange(rows) < rows - 1,
+        is_step=known,
+        sentence=sentence,
+        imitate=is_success,
+    )

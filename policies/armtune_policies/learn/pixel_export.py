@@ -1,0 +1,62 @@
+"""An agent that learnt from pixels as a policy folder: its network over images as the encoder, its actor as the head.
+
+The encoder's features are the image's part of the projection's product, at most 128 numbers; the
+head adds those of state and sentence, and goes on as the agent does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from armtune_policies.contract import ObservationSpec
+from armtune_policies.store.manifest import Manifest
+
+from .actor_critic import FAR
+from .actor_export import ActorHead
+from .agent import Agent
+from .export import About, export_pair
+from .pixels import Frame, PixelProjection
+from .scaling import ActionScale
+
+
+class Look(nn.Module):
+    """Images, uint8 (N, H, W, 3) per camera in the spec's order, to features (N, width)."""
+
+    def __init__(self, projection: PixelProjection) -> None:
+        super().__init__()
+        self.net, self.image = projection.net, projection.image
+
+    def forward(self, *images: Tensor) -> Tensor:
+        return self.image(self.net(torch.cat(images, dim=3)))
+
+
+class PixelHead(ActorHead):
+    """A head whose features are part of the projection's product already."""
+
+    def forward(self, features: Tensor, state: Tensor, sentence: Tensor) -> Tensor:
+        p = self.projection
+        near = torch.clamp((state - p.mean) / p.scale, -FAR, FAR)
+        z = torch.tanh(p.norm(features + p.vector(near) + self.said(sentence)))
+        return self.centre + self.half_range * torch.tanh(self.actor(z)[0])
+
+
+def export_pixels(folder: Path, agent: Agent, about: About) -> Manifest:
+    """Write a policy folder of an agent that learnt from pixels, its networks on the CPU.
+
+    Raises:
+        ModelError: when ONNX and torch differ by more than ``PARITY_LIMIT``.
+        ValueError: when the agent does not see what the folder's robot does.
+    """
+    projection, wanted = agent.nets.projection, frame_of(about.observation)
+    if not isinstance(projection, PixelProjection) or agent.layout.frame != wanted:
+        raise ValueError(f"agent: expected one that learnt from images of {wanted}, got {agent.layout.frame}")
+    head = PixelHead(agent, ActionScale(about.action))
+    return export_pair(folder, Look(projection), head, agent.params.projection, about, {})
+
+
+def frame_of(seen: ObservationSpec) -> Frame:
+    """Return the frame that an agent sees of such observations."""
+    return Frame(seen.height_px, seen.width_px, 3 * len(seen.cameras))

@@ -1,0 +1,57 @@
+"""What to do about a loss that is not finite: skip it, and after three in a row go back to the last good state."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from torch import Tensor
+
+IN_A_ROW = 3
+EVERY = 100
+"""Finite losses between two copies of the state."""
+GIVE_UP = 3
+"""Returns to the last good state, with no finite loss between them, after which training stops."""
+
+
+class Restorable(Protocol):
+    def state(self) -> dict[str, Tensor]: ...
+
+    def restore(self, tensors: dict[str, Tensor]) -> None: ...
+
+
+class Safeguard:
+    """Counts what it skipped. The copy is of a state that made a finite loss, taken before the step."""
+
+    def __init__(self) -> None:
+        self.skipped = self.restored = 0
+        self._finite = self._row = self._vain = 0
+        self._good: dict[str, Tensor] = {}
+
+    def passes(self, loss: Tensor, agent: Restorable) -> bool:
+        """Return whether to step on this loss.
+
+        Raises:
+            ValueError: when going back did not help.
+        """
+        if math.isfinite(loss.item()):
+            self._row = self._vain = 0
+            if self._finite % EVERY == 0:
+                self._good = {name: tensor.clone() for name, tensor in agent.state().items()}
+            self._finite += 1
+            return True
+        self.skipped += 1
+        self._row += 1
+        if self._row >= IN_A_ROW:
+            self._go_back(agent)
+        return False
+
+    def _go_back(self, agent: Restorable) -> None:
+        self._row, self._vain = 0, self._vain + 1
+        if not self._good or self._vain > GIVE_UP:
+            raise ValueError(
+                f"the loss stayed not finite over {self.skipped} updates, {self.restored} returns to the last good "
+                "state did not help; look for extreme rewards or lower the learning rates"
+            )
+        agent.restore(self._good)
+        self.restored += 1

@@ -1,0 +1,83 @@
+"""Checkpoints of a training: one safetensors file, and a JSON that names it with its hash, written last.
+
+A kill at any time leaves the JSON of the last whole checkpoint, and the file it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load, save
+from torch import Tensor
+
+from armtune_policies.contract import file_digest
+from armtune_policies.store.files import read_json, write_json, write_whole
+
+from .trajectory import BadData, Trajectory
+
+CHECKPOINT = "checkpoint.json"
+
+
+def save_training(folder: Path, tensors: Mapping[str, Tensor], digest: str, number: int, **about: Any) -> None:
+    """Write checkpoint ``number`` of the training that ``digest`` names; the one before it is kept until then.
+
+    ``about`` is what the training wants to know again, as JSON can say it.
+    """
+    folder, name = Path(folder), f"state-{number:09d}.safetensors"
+    write_whole(folder / name, save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}))
+    value = {"file": name, "sha256": file_digest(folder / name), "digest": digest, **about}
+    write_json(folder / CHECKPOINT, value)
+    for old in folder.glob("state-*.safetensors"):
+        if old.name != name:
+            old.unlink()
+
+
+def load_training(folder: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Return tensors and ``about`` of a folder's checkpoint; None where there is none yet.
+
+    Raises:
+        ValueError: when it is of other data or settings, or its file is not what was written.
+    """
+    path = Path(folder) / CHECKPOINT
+    if not path.is_file():
+        return None
+    about = read_json(path)
+    if about.get("digest") != digest:
+        raise ValueError(
+            f"{path} is of training {about.get('digest')}, this one is {digest};"
+            " use another folder, or the same data and settings"
+        )
+    state = path.parent / str(about.get("file"))
+    if not state.is_file() or file_digest(state) != about.get("sha256"):
+        raise ValueError(f"{state}: expected the file that {path.name} names by its hash, got another; start again")
+    return load(state.read_bytes()), about
+
+
+COLUMNS = ("features", "state", "action", "reward", "terminated", "follows", "is_step")
+
+
+def save_trajectory(path: Path, trajectory: Trajectory) -> None:
+    """Write a trajectory, whole or not at all; images are not kept."""
+    columns = {name: np.ascontiguousarray(getattr(trajectory, name)) for name in COLUMNS}
+    about = {"source": trajectory.source, "sentence": str(trajectory.sentence), "imitate": str(trajectory.imitate)}
+    write_whole(path, save_arrays(columns, about))
+
+
+def load_trajectory(path: Path) -> Trajectory:
+    """Read a trajectory.
+
+    Raises:
+        BadData: when it is no such file, or holds what a trajectory may not.
+    """
+    try:
+        with safe_open(path, "np") as file:
+            about = file.metadata() or {}
+            columns = {name: file.get_tensor(name) for name in COLUMNS}
+    except SafetensorError as why:
+        raise BadData(str(path), "file", "a trajectory", why) from None
+    return Trajectory(source=str(path), sentence=int(about["sentence"]), imitate=about["imitate"] == "True", **columns)

@@ -1,0 +1,80 @@
+"""Which frames of an episode show success: the classifier's training labels.
+
+The last ``POSITIVE`` frames of a success are positive, the ``DROPPED`` before them are
+ambiguous and left out, all earlier ones negative; every frame of a failure is negative
+(RoboFuME's rule). The last frames of one direction are negatives of the other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+POSITIVE = 3
+DROPPED = 10
+
+
+@dataclass(frozen=True)
+class EpisodeFacts:
+    """What labelling needs to know of an episode.
+
+    ``opposite`` is the sentence of the un-task, blank when there is none. ``outcome`` of a
+    demonstration is the demonstrator's; of practice, the vote's or a person's.
+    """
+
+    episode_id: str
+    sentence: str
+    steps: int
+    is_success: bool
+    opposite: str = ""
+
+
+@dataclass(frozen=True)
+class FrameLabel:
+    """One training frame: where it is, the sentence it is judged by, what is true."""
+
+    episode_id: str
+    step: int
+    sentence: str
+    is_success: bool
+
+
+def label_frames(episode: EpisodeFacts, positive: int = POSITIVE, dropped: int = DROPPED) -> list[FrameLabel]:
+    """Return the labels of one episode's frames, in step order."""
+    first_positive = max(episode.steps - positive, 0) if episode.is_success else episode.steps
+    last_negative = max(first_positive - dropped, 0) if episode.is_success else episode.steps
+    labels = [FrameLabel(episode.episode_id, s, episode.sentence, False) for s in range(last_negative)]
+    for step in range(first_positive, episode.steps):
+        labels.append(FrameLabel(episode.episode_id, step, episode.sentence, True))
+        if episode.opposite:
+            labels.append(FrameLabel(episode.episode_id, step, episode.opposite, False))
+    return labels
+
+
+def split_episodes(
+    episode_ids: Sequence[str], held_out: float, rng: np.random.Generator
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split whole episodes into training and held-out ones: frames of one episode are no two samples.
+
+    Both sides get at least one episode when there are two or more.
+    """
+    names = sorted(set(episode_ids))
+    order = [names[i] for i in rng.permutation(len(names))]
+    count = min(max(round(len(names) * held_out), 1), len(names) - 1) if len(names) > 1 else 0
+    return tuple(sorted(order[count:])), tuple(sorted(order[:count]))
+
+
+def balanced_batch(labels: npt.NDArray[np.bool_], size: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return indices of a batch, half positive and half negative, drawn with replacement.
+
+    Raises:
+        ValueError: when one of the classes is empty.
+    """
+    yes, no = np.flatnonzero(labels), np.flatnonzero(~labels)
+    if not len(yes) or not len(no):
+        raise ValueError(f"expected success and failure frames, got {len(yes)} and {len(no)}; collect more episodes")
+    half = size // 2
+    return np.concatenate([rng.choice(yes, half), rng.choice(no, size - half)])

@@ -1,0 +1,31 @@
+"""The one way a camera frame becomes a policy's image: live, in training, in the simulator."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Frame = npt.NDArray[np.uint8]
+
+
+def prepare(frame: Frame, height_px: int, width_px: int) -> Frame:
+    """Shrink a frame to policy size, squashing it when the proportions differ.
+
+    Args:
+        frame: rgb8, uint8, shape (H, W, 3); not changed.
+        height_px: Height wanted [px].
+        width_px: Width wanted [px].
+
+    Returns:
+        A contiguous copy, uint8, shape (height_px, width_px, 3), each pixel the mean of the area it covers.
+
+    Raises:
+        ValueError: for another dtype or shape.
+    """
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(f"frame: expected uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
+    if frame.shape[:2] == (height_px, width_px):
+        return np.array(frame, order="C")
+    small = cv2.resize(np.ascontiguousarray(frame), (width_px, height_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)

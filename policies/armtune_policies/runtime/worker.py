@@ -1,0 +1,179 @@
+"""The worker's side of a session in another Python, and the frames both sides speak.
+
+Run as a file by an interpreter of its own (3.10 or newer, with numpy and onnxruntime), so
+it imports nothing of ours. A frame is the header's length, a JSON header and the raw bytes
+of the arrays it lists; dtypes and sizes come from an allow-list, nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+DTYPES = ("uint8", "int64", "float32")
+MAX_HEADER_BYTES = 1 << 20
+MAX_FRAME_BYTES = 1 << 30
+MAX_ARRAYS = 64
+PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+"""Best first; those not built into the runtime are left out, those that fail fall back."""
+
+_LENGTH = struct.Struct("<I")
+_ORT_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(int64)": "int64"}
+
+
+class FrameError(ValueError):
+    """Bytes that are no frame of ours."""
+
+
+def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[Any]:
+    """Return the pieces of one frame; arrays of any shape, dtypes as ``DTYPES``.
+
+    Raises:
+        FrameError: for another dtype.
+    """
+    rows, parts = [], []
+    for name, value in arrays.items():
+        value = np.asarray(value, order="C")
+        if value.dtype.name not in DTYPES:
+            raise FrameError(f"array {name}: expected a dtype out of {', '.join(DTYPES)}, got {value.dtype.name}")
+        rows.append({"name": name, "dtype": value.dtype.name, "shape": list(value.shape)})
+        parts.append(value.reshape(-1).view(np.uint8).data)
+    text = json.dumps({**header, "arrays": rows}, allow_nan=False).encode()
+    return [_LENGTH.pack(len(text)) + text, *parts]
+
+
+def send(link: socket.socket, frame: Iterable[Any], timeout_s: float) -> None:
+    """Send what ``pack`` returned; each piece within ``timeout_s``."""
+    link.settimeout(timeout_s)
+    for part in frame:
+        link.sendall(part)
+
+
+def receive(link: socket.socket, timeout_s: float) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the next frame's header and arrays; ``timeout_s`` bounds the whole frame.
+
+    Raises:
+        TimeoutError: when it does not come in time.
+        EOFError: when the other side is gone.
+        FrameError: when it is no frame of ours.
+    """
+    until = time.monotonic() + timeout_s
+    (length,) = _LENGTH.unpack(_exactly(link, _LENGTH.size, until))
+    if length > MAX_HEADER_BYTES:
+        raise FrameError(f"header of {length} bytes, expected at most {MAX_HEADER_BYTES}")
+    header = json.loads(bytes(_exactly(link, length, until)))
+    rows = header.get("arrays") if isinstance(header, dict) else None
+    if not isinstance(rows, list) or len(rows) > MAX_ARRAYS:
+        raise FrameError("header without a list of arrays")
+    sizes = [_size(row) for row in rows]
+    if sum(sizes) > MAX_FRAME_BYTES:
+        raise FrameError(f"arrays of {sum(sizes)} bytes, expected at most {MAX_FRAME_BYTES}")
+    arrays = {}
+    for row, size in zip(rows, sizes):
+        data = np.frombuffer(_exactly(link, size, until), dtype=row["dtype"])
+        arrays[row["name"]] = data.reshape(row["shape"])
+    return header, arrays
+
+
+def _size(row: Any) -> int:
+    """Bytes of the array a header row announces."""
+    good = isinstance(row, dict) and isinstance(row.get("name"), str) and row.get("dtype") in DTYPES
+    shape = row.get("shape") if good else None
+    if not isinstance(shape, list) or len(shape) > 8 or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape):
+        raise FrameError(f"array header {row!r} is not allowed")
+    return math.prod(shape) * np.dtype(row["dtype"]).itemsize
+
+
+def _exactly(link: socket.socket, size: int, until: float) -> bytearray:
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        left_s = until - time.monotonic()
+        if not left_s > 0:
+            raise TimeoutError("the other side did not answer in time")
+        link.settimeout(left_s)
+        count = link.recv_into(view)
+        if not count:
+            raise EOFError("the other side closed the line")
+        view = view[count:]
+    return data
+
+
+def open_graph(ort: Any, graph: bytes, providers: Iterable[str]) -> Any:
+    """Return an ONNX Runtime session: one thread, no spinning, one file."""
+    if b"\n\x08location\x12" in graph:  # TensorProto.external_data: weights in a file no digest covers
+        raise ValueError("the graph keeps weights in another file; export it as a single file")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    available = ort.get_available_providers()
+    wanted = [name for name in providers if name in available] or ["CPUExecutionProvider"]
+    return ort.InferenceSession(graph, options, providers=wanted)
+
+
+def ports(session: Any) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Return ``[name, dtype, shape]`` of each input and output; a free size is -1."""
+
+    def rows(nodes: Any) -> list[list[Any]]:
+        return [
+            [n.name, _ORT_DTYPES.get(n.type, n.type), [d if isinstance(d, int) else -1 for d in n.shape]] for n in nodes
+        ]
+
+    return rows(session.get_inputs()), rows(session.get_outputs())
+
+
+def sentence(why: BaseException) -> str:
+    """Return the first line of an error, shortened."""
+    return (str(why).strip().splitlines() or [type(why).__name__])[0][:300]
+
+
+def serve(link: socket.socket, ort: Any) -> None:
+    """Load one graph, answer runs until the other side closes the line."""
+    session: Any = None
+    names: list[str] = []
+    while True:
+        try:
+            header, arrays = receive(link, timeout_s=3600.0)
+        except TimeoutError:
+            continue
+        except EOFError:
+            return
+        try:
+            if header.get("op") == "load":
+                session = open_graph(ort, arrays["graph"].tobytes(), header["providers"])
+                inputs, outputs = ports(session)
+                names = [row[0] for row in outputs]
+                answer = {"inputs": inputs, "outputs": outputs, "provider": session.get_providers()[0]}
+                frame = pack({"op": "ok", **answer}, {})
+            else:
+                frame = pack({"op": "ok"}, dict(zip(names, session.run(names, arrays))))
+        except Exception as why:  # every failure of the graph is told to the other side
+            frame = pack({"op": "error", "why": sentence(why)}, {})
+        try:
+            send(link, frame, 10.0)
+        except OSError:
+            return
+
+
+def main() -> None:
+    """Serve on the socket whose number is the first argument."""
+    import onnxruntime
+
+    with socket.socket(fileno=int(sys.argv[1])) as link:
+        serve(link, onnxruntime)
+    os._exit(0)  # skip slow teardown of the runtime's threads
+
+
+if __name__ == "__main__":
+    main()

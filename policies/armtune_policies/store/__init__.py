@@ -1,0 +1,1 @@
+"""What survives a restart: whole files, manifests, episodes, labels."""

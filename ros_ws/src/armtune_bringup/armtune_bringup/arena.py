@@ -1,0 +1,61 @@
+"""Our simulated world behind the gate as the agent's arena: true success, no resets between episodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from armtune_policies.contract import DIRECTIONS, Direction
+from armtune_policies.learn.scaling import ActionScale
+from armtune_sim.env import ArmEnv, Observation, read
+
+if TYPE_CHECKING:
+    from armtune_policies.learn.finetune import Moment
+    from armtune_policies.learn.frozen import FrozenEncoder
+
+Floats = npt.NDArray[np.float32]
+
+
+class SimArena:
+    """An ``Arena``: what the agent proposes goes through the gate, and what the gate allowed is told back."""
+
+    def __init__(self, env: ArmEnv, encoder: FrozenEncoder | None) -> None:
+        """``encoder`` is None for those that see otherwise."""
+        self.env, self._encoder = env, encoder
+        self.scale, self.stops = ActionScale(env.gated.spec), 0
+
+    def reset(self, seed: int) -> None:
+        """Make the scene of a seed, as the forward task finds it."""
+        self.scene(seed, DIRECTIONS[0])
+
+    def scene(self, seed: int, direction: Direction) -> Moment:
+        """Make the scene of a seed in which a direction is still to be done, and start an episode."""
+        return self._moment(*self.env.reset(seed=seed, options={"direction": direction}))
+
+    def begin(self, direction: Direction) -> Moment:
+        """Bring the arm home, the objects as they are; a gate that stopped is armed anew and counted.
+
+        An arm that leans on the table until its joints look frozen is stopped until a person comes.
+        """
+        if self.env.gated.is_stopped:
+            self.stops += 1
+            self.env.gated.arm()
+        return self._moment(*self.env.reset(options={"direction": direction, "keep_scene": True}))
+
+    def step(self, action: Floats) -> tuple[Moment, Floats]:
+        """Propose an action (7,) in -1..1; return what is seen a period later and what was allowed of it."""
+        seen, _, _, _, facts = self.env.step(self.scale.to_physical(action))
+        return self._moment(seen, facts), self.scale.to_unit(facts["allowed"])
+
+    def _features(self, images: dict[str, npt.NDArray[np.uint8]]) -> Floats:
+        if self._encoder is None:
+            raise ValueError("arena: expected an encoder, got none")
+        return self._encoder.features({camera: image[None] for camera, image in images.items()})[0]
+
+    def _moment(self, seen: Observation, facts: dict[str, Any]) -> Moment:
+        from armtune_policies.learn.finetune import Moment  # torch, for those who practise only
+
+        images, state = read(seen)
+        return Moment(self._features(images), state, bool(facts["is_success"]))

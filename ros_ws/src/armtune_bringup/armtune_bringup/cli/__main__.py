@@ -1,0 +1,5 @@
+"""``python -m armtune_bringup.cli`` is ``armtune``."""
+
+from . import main
+
+main()

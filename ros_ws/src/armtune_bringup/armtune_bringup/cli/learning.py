@@ -1,0 +1,166 @@
+"""Commands about learning: collect, pre-train, evaluate, and the whole demo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from armtune_bringup.compose import compose
+from armtune_bringup.runs import begin
+from armtune_bringup.settings import Config
+from armtune_policies.contract import ConfigError
+
+from .stack import Overrides
+
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object last")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line, each with its example."""
+    for command, example in EXAMPLES.items():
+        app.command(epilog=f"Example: {example}")(command)
+
+
+def collect(overrides: Overrides = None) -> None:
+    """Collect demonstrations in the simulator. A scripted, noisy expert shows both directions."""
+    from armtune_bringup.stages import collect_demos, planned
+
+    config = compose(overrides or [])
+    run = begin(config)
+    with Progress() as bar:
+        task = bar.add_task(f"collecting {config.task.name}", total=planned(config))
+        made = collect_demos(config, Path(run.run_folder), run.run_id, lambda _: bar.advance(task))
+    won = sum(episode.is_success for episode in made)
+    typer.echo(f"{len(made)} demonstrations in {run.run_folder}, {won} of them successful")
+
+
+def pretrain(
+    demos: Annotated[Path, typer.Argument(help="run folder with demonstrations, or a LeRobot v3 folder")],
+    overrides: Overrides = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="with agent=: folder of the encoder or policy to see by; else one is fitted")
+    ] = None,
+    prior: Annotated[
+        Path | None, typer.Option(help="with agent=: other tasks' episodes, or `armtune data select`'s choice of them")
+    ] = None,
+) -> None:
+    """Train a policy and a success classifier. Both are exported, to policy.folder and reward.folder.
+
+    With agent=calql (or bc, cql, iql, rlpd, td3bc, wsrl) an RL agent learns from successes and failures on a frozen
+    encoder; it goes on where it was killed, and prints one JSON object last. Under torchrun several processes learn
+    together, each from its part of the episodes.
+    """
+    from armtune_bringup.agents import pretrain_agent, read_overrides
+    from armtune_bringup.encoding import encoder_of
+
+    learning = read_overrides(overrides or [])
+    policy, reward = Path(learning.config.policy.folder), Path(learning.config.reward.folder)
+    if not learning.recipe:
+        if encoder or prior or learning.agent or learning.offline:
+            raise ConfigError("an agent's settings need its recipe: name one, as in agent=calql")
+        _clone(learning.config, demos, policy, reward)
+        typer.echo(f"policy in {policy}, success classifier in {reward}")
+        return
+    from armtune_policies.learn.crew import Crew
+
+    crew = Crew.from_environment()
+    with Progress(disable=bool(crew and crew.rank)) as bar:
+        shown = shown_by(bar)
+        if encoder is None and learning.agent.get("pixels", "none") == "none":
+            encoder = encoder_of(learning.config, demos, prior, shown, may_fit=crew is None)
+        result = pretrain_agent(learning, demos, prior, encoder, shown, crew, bar.console.out)
+    if crew:
+        crew.leave()
+    if result:
+        typer.echo(json.dumps(result))
+
+
+def _clone(config: Config, demos: Path, policy: Path, reward: Path) -> None:
+    from armtune_bringup.stages import pretrain_models
+
+    with Progress() as bar:
+        tasks = {name: bar.add_task(name, total=None) for name in ("policy", "reward")}
+
+        def show(name: str, at: Any) -> None:
+            bar.update(tasks[name], completed=at.step, total=at.updates)
+
+        pretrain_models(config, demos, policy, reward, show)
+
+
+def shown_by(bar: Progress) -> Callable[[str, int, int], None]:
+    """Return what shows each kind of work as a bar of its own."""
+    tasks: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what)
+        bar.update(tasks[what], completed=done, total=total)
+
+    return show
+
+
+def finetune(
+    demos: Annotated[Path, typer.Argument(help="run or LeRobot folder that the agent was trained on")],
+    overrides: Overrides = None,
+    in_process: Annotated[bool, typer.Option("--in-process", help="in the simulator, without ROS")] = False,
+    prior: Annotated[Path | None, typer.Option(help="episodes of other tasks it was trained on, too")] = None,
+) -> None:
+    """Let policy.folder's agent practise, reset-free, by true reward. Success before and after is one JSON object.
+
+    A run of the same experiment.name goes on where it was killed.
+    """
+    from armtune_bringup.agents import read_overrides
+    from armtune_bringup.finetuning import finetune_agent
+
+    if not in_process:
+        raise ConfigError("the agent practises in one process so far: add --in-process, or use armtune practice")
+    learning = read_overrides(overrides or [])
+    with Progress() as bar:
+        result = finetune_agent(learning, demos, prior, shown_by(bar), bar.console.out)
+    typer.echo(json.dumps(result))
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="policy folder")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a policy on held-out scenes. Prints success per direction with 95 % intervals."""
+    from armtune_bringup.stages import evaluate_policy
+    from armtune_policies.runtime.policy import Policy
+
+    config = compose(overrides or [])
+    policy = Policy.load(folder, config.policy.action, config.policy.observation)
+    with Progress() as bar:
+        task = bar.add_task("evaluating", total=2 * config.experiment.evaluations)
+        results = evaluate_policy(config, policy, on_episode=lambda _seed, _won: bar.advance(task))
+    for direction, result in results.items():
+        typer.echo(f"{direction:<9} {result}")
+    if as_json:
+        rows = {name: {"successes": r.successes, "n": r.count, "ci95": [r.low, r.high]} for name, r in results.items()}
+        typer.echo(json.dumps(rows))
+
+
+def demo(
+    overrides: Overrides = None,
+    fast: Annotated[bool, typer.Option("--fast", help="from a shipped checkpoint, two minutes")] = False,
+) -> None:
+    """Show it all in one folder with a report. A simulated arm practises a task pair by itself."""
+    from armtune_bringup.demo import run_demo
+
+    run_demo(compose(overrides or []), fast=fast)
+
+
+EXAMPLES: dict[Callable[..., None], str] = {
+    collect: "armtune collect task=drawer experiment.demos=20 experiment.name=shown",
+    pretrain: "armtune pretrain runs/shown task=drawer; "
+    "armtune pretrain runs/shown task=drawer agent=calql policy.folder=models/calql offline.weight_prior=0.5",
+    finetune: "armtune finetune runs/shown --in-process policy.folder=models/calql practice.steps=5000",
+    evaluate: "armtune evaluate models/policy task=drawer --json",
+    demo: "armtune demo task=drawer --fast",
+}

@@ -1,0 +1,58 @@
+"""The encoder that fits some episodes: fitted when it is first asked for, then read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from armtune_policies.contract import ConfigError, contract_digest, digest
+from armtune_policies.store.episode_reader import Episode
+from armtune_policies.store.manifest import MANIFEST
+
+from .compose import config_hash
+from .settings import Config
+
+
+def encoder_of(
+    config: Config,
+    demos: Path,
+    prior: Path | None,
+    on_step: Callable[[str, int, int], None] = lambda what, done, total: None,
+    may_fit: bool = True,
+) -> Path:
+    """Return the folder of the encoder for demonstrations and prior, beside the demonstrations.
+
+    Its name says which files, settings and seed it is of: agents that learn from the same see by the same.
+
+    Raises:
+        ConfigError: when it is not there and ``may_fit`` is False: several processes would make it at once.
+        ValueError: when the episodes will not do.
+    """
+    from armtune_policies.learn.encoders import EncoderParams, export_encoder, fit_encoder, some_frames
+    from armtune_policies.learn.export import About
+    from armtune_policies.learn.sources import sources
+
+    params, policy, seed = EncoderParams(), config.policy, config.experiment.seed
+    folders = [folder for folder in (demos, prior) if folder is not None]
+    files = [one for folder in folders for one in sources(folder, policy.action, policy.observation)]
+    contract = contract_digest(policy.action, policy.observation)
+    named = digest([[[one.name, one.digest()] for one in files], asdict(params), seed, contract])
+    folder = demos / "models" / f"encoder-{named[:12]}"
+    if (folder / MANIFEST).is_file():
+        return folder
+    if not may_fit:
+        raise ConfigError(
+            "several processes need an encoder that is there already: name its folder by --encoder, or let one process"
+            " run this first with offline.updates=1"
+        )
+
+    def read(index: int) -> Episode:
+        on_step("fitting the encoder", index + 1, len(files))
+        return files[index].read()
+
+    frames = some_frames(map(read, range(len(files))), len(files), policy.observation, params.frames)
+    provenance = {"config": config_hash(config), "seed": seed, "data": named, "encoder": asdict(params)}
+    about = About("encoder", policy.action, policy.observation, {}, provenance)
+    export_encoder(folder, fit_encoder(frames, params, seed), about)
+    return folder

@@ -1,0 +1,178 @@
+"""Collect, pre-train, evaluate: each a function of the config, without ROS.
+
+torch is imported where it is used, so that the other commands start without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from armtune_policies.contract import DIRECTIONS, Direction
+from armtune_policies.contract.paths import config_root
+from armtune_policies.store.episode_reader import next_index
+from armtune_safety.settings import GateParams
+from armtune_sim.opengl import backend
+from armtune_sim.settings import SimParams
+
+from .compose import config_hash
+from .settings import Config, ExperimentParams
+
+if TYPE_CHECKING:
+    from armtune_policies.learn.evaluate import Evaluation, Proposer
+    from armtune_policies.store.manifest import Manifest
+    from armtune_sim.collect import Collected
+    from armtune_sim.env import ArmEnv
+
+EVALUATION_SEED = 1_000_000
+"""First of the held-out scenes; demonstrations and practice draw theirs elsewhere."""
+
+AMBIGUOUS_FRAMES = 4
+"""Left out before success is plain. Our demonstrations linger after it, so fewer than RoboFuME's ten;
+of eighteen steps ten would leave nothing that looks almost done."""
+
+
+def make_env(config: Config, sim: SimParams | None = None, kind: type[ArmEnv] | None = None) -> ArmEnv:
+    """Return the simulated world of the config, or of ``sim``, behind the same limits as on a robot."""
+    from armtune_sim.env import ArmEnv
+
+    mjcf = str(config_root().resolve() / "robot" / config.robot.mjcf)
+    gate = GateParams(
+        robot=config.robot, safety=config.safety, rate_hz=config.policy.rate_hz, time="lockstep", mjcf=mjcf
+    )
+    return (kind or ArmEnv)(
+        config.task.name,
+        sim=sim or config.sim,
+        gate=gate,
+        observation=config.policy.observation,
+        episode_steps=config.task.episode_steps,
+    )
+
+
+def collect_demos(
+    config: Config, folder: Path, run_id: str, on_episode: Callable[[Collected], None] = lambda _: None
+) -> list[Collected]:
+    """Write the demonstrations and failures both directions lack into ``folder/episodes``; a second call continues.
+
+    They are of other tables than the one practised on: poses and looks vary more.
+
+    Raises:
+        OSError: when the disk refuses, or this machine cannot draw.
+    """
+    backend()
+    from armtune_sim.collect import collect
+
+    e, have, first, made = config.experiment, next_index(folder, run_id), 0, []
+    varied = replace(config.sim, variation=e.demo_variation, looks=e.demo_looks)
+    env = make_env(config, varied)
+    try:
+        for direction, count, fails, mends in planned_parts(e):
+            begin, first = max(have, first), first + count
+            if begin >= first:
+                continue
+            episodes = collect(
+                env, config.task, direction, first - begin, seed=e.seed, noise=e.demo_noise, failure_rate=fails,
+                mends=mends, folder=folder / "episodes", run_id=run_id, first_index=begin,
+                config_hash=config_hash(config),
+            )  # fmt: skip
+            for episode in episodes:
+                made.append(episode)
+                on_episode(episode)
+    finally:
+        env.close()
+    return made
+
+
+def planned_parts(e: ExperimentParams) -> list[tuple[Direction, int, float, bool]]:
+    """Return what is collected, in order: direction, episodes, part of them spoilt, whether every second one mends."""
+    kinds = ((e.demos, 0.0, False), (e.failures, 1.0, False), (2 * e.recoveries, 1.0, True))
+    return [(direction, *kind) for kind in kinds for direction in DIRECTIONS]
+
+
+def planned(config: Config) -> int:
+    """Return how many episodes ``collect_demos`` writes in all."""
+    return sum(count for _, count, _, _ in planned_parts(config.experiment))
+
+
+def pretrain_models(
+    config: Config, demos: Path, policy_folder: Path, reward_folder: Path, on_progress: Callable[[str, Any], None]
+) -> tuple[Manifest, Manifest]:
+    """Train and export the policy and the success classifier from a run's episodes.
+
+    An interrupted training goes on from the checkpoint it left beside the model's folder.
+
+    Args:
+        config: Cameras, rate, task and seed.
+        demos: Run folder with the demonstrations.
+        policy_folder: Where the policy's model folder goes.
+        reward_folder: Where the classifier's goes.
+        on_progress: Gets "policy" or "reward" and the training's progress.
+
+    Raises:
+        ValueError: when there are no episodes, or they do not fit.
+    """
+    from armtune_policies.learn.bc import pretrain
+    from armtune_policies.learn.data import transitions
+    from armtune_policies.learn.export import About, export_policy, export_reward
+    from armtune_policies.learn.reward_train import frames, train_reward
+    from armtune_policies.learn.sentences import embed
+    from armtune_policies.learn.sources import sources
+
+    task, action, observation = config.task, config.policy.action, config.policy.observation
+    episodes = [source.read() for source in sources(demos, action, observation)]
+    sentences = tuple(task.sentence(direction) for direction in DIRECTIONS)
+    embeddings, seed = embed(sentences), config.experiment.seed
+    provenance = {"config": config_hash(config), "demos": demos.name, "episodes": len(episodes)}
+
+    def saved(folder: Path) -> Path:
+        return folder.with_name(f"{folder.name}.training.safetensors")
+
+    data = transitions(episodes, action, observation, sentences)
+    done = pretrain(
+        data, embeddings, action, observation, seed=seed,
+        checkpoint=saved(policy_folder), on_progress=lambda p: on_progress("policy", p),
+    )  # fmt: skip
+    about = About(f"{task.name}-bc", action, observation, embeddings, provenance, {"loss": done.loss})
+    policy = export_policy(policy_folder, done.encoder, done.head, about)
+
+    seen = frames(episodes, observation, sentences, dropped=AMBIGUOUS_FRAMES)
+    judge = train_reward(
+        seen, embeddings, observation, seed=seed,
+        checkpoint=saved(reward_folder), on_progress=lambda p: on_progress("reward", p),
+    )  # fmt: skip
+    about = About(f"{task.name}-success", action, observation, embeddings, provenance, judge.metrics)
+    return policy, export_reward(reward_folder, judge.net, judge.threshold, about)
+
+
+def evaluate_policy(
+    config: Config,
+    policy: Proposer,
+    directions: Iterable[Direction] = DIRECTIONS,
+    on_episode: Callable[[int, bool], None] = lambda _seed, _won: None,
+    first_seed: int = EVALUATION_SEED,
+) -> dict[Direction, Evaluation]:
+    """Run a policy on held-out scenes in process, and count true successes per direction.
+
+    What is decided by the outcome wants scenes of another ``first_seed``.
+
+    Raises:
+        OSError: when this machine cannot draw, saying what to install.
+    """
+    backend()
+    from armtune_policies.learn.evaluate import evaluate
+    from armtune_sim.env import read
+
+    env, task = make_env(config), config.task
+    seeds = range(first_seed, first_seed + config.experiment.evaluations)
+    try:
+        return {
+            direction: evaluate(
+                policy, env, read, task.sentence(direction), seeds, task.episode_steps,
+                options={"direction": direction}, on_episode=on_episode,
+            )
+            for direction in directions
+        }  # fmt: skip
+    finally:
+        env.close()

@@ -1,0 +1,1 @@
+"""Thin adapters of cameras and arms; the same topics whatever is plugged in."""

@@ -1,0 +1,1 @@
+"""Nodes that think: policy, reward, episode, recorder, learner."""

@@ -1,0 +1,159 @@
+"""Holds the learner process: asks for refits, hears offers, starts it again within a budget. No ROS, no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from armtune_policies.contract import Clock
+
+PAUSE_NS = 1_000_000_000
+"""Between the end of one process and the start of the next."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A head ready to be swapped in at an episode start."""
+
+    version: str
+    folder: str
+    manifest_digest: str
+
+
+def spawn(job: Mapping[str, Any]) -> subprocess.Popen[str]:
+    """Start the learner on a job, in a session of its own, stderr ours."""
+    command = [sys.executable, "-m", "armtune_policies.learn.process", json.dumps(job)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
+    )
+
+
+class LearnerProcess:
+    """The process and its state; ``poll`` often, it never blocks.
+
+    A process that ends, or gives no sign for ``hang_s`` while it works, is started again
+    at most ``restarts`` times; a request it left unanswered is asked again.
+    """
+
+    def __init__(
+        self, start: Callable[[], subprocess.Popen[str]], clock: Clock, restarts: int, hang_s: float, refit_every: int
+    ) -> None:
+        self._start, self._clock = start, clock
+        self._restarts_left, self._hang_ns, self._every = restarts, round(hang_s * 1e9), refit_every
+        self._process: subprocess.Popen[str] | None = None
+        self._heard: deque[str] = deque(maxlen=1000)
+        self._sign_ns = self._ended_ns = 0
+        self._is_ready = False
+        self._episodes: list[str] = []
+        self._asked = ""
+        self.state, self.trouble = "starting", ""
+        self.newest_episode, self.updates_done = "", 0
+        self.last: dict[str, Any] = {}
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def restarts_left(self) -> int:
+        return self._restarts_left
+
+    @property
+    def waiting_episodes(self) -> int:
+        return len(self._episodes)
+
+    def finished(self, episode_id: str) -> None:
+        """Note an episode that ended; every ``refit_every`` of them a refit is due."""
+        self._episodes.append(episode_id)
+        self.newest_episode = episode_id
+
+    def poll(self) -> list[Offer]:
+        """Do what is due; return the offers heard since the last call."""
+        offers = [offer for line in self._lines() if (offer := self._note(line)) is not None]
+        if self._process is None:
+            self._begin()
+        elif self._process.poll() is not None:
+            self._ended(f"the learner ended with code {self._process.returncode}")
+        elif (self._asked or not self._is_ready) and self._clock.now_ns() - self._sign_ns > self._hang_ns:
+            self._process.kill()
+            self._process.wait(timeout=5)
+            self._ended(f"the learner gave no sign for {self._hang_ns / 1e9:g} s")
+        elif self._is_ready and not self._asked and len(self._episodes) >= self._every:
+            self._ask(self._episodes[-1])
+            self._episodes.clear()
+        return offers
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """End the process: close its line, then insist."""
+        process, self._process = self._process, None
+        if process is None or process.stdin is None:
+            return
+        self.state = "stopped"
+        with contextlib.suppress(OSError):  # it is gone already
+            process.stdin.close()
+        try:
+            process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=timeout_s)
+
+    def _lines(self) -> Sequence[str]:
+        return [self._heard.popleft() for _ in range(len(self._heard))]
+
+    def _note(self, line: str) -> Offer | None:
+        """Take one line in; anything that is no event of ours is a reason to distrust, not to crash."""
+        try:
+            event = json.loads(line)
+            kind = event.pop("event")
+            offer = Offer(event["version"], event["folder"], event["manifest_digest"]) if kind == "offer" else None
+        except (ValueError, KeyError, AttributeError, TypeError):
+            self.trouble = f"the learner said {line[:80]!r}, expected one JSON event a line"
+            return None
+        self._sign_ns, self.last = self._clock.now_ns(), event
+        self.trouble = event.get("reason", "" if kind == "offer" else self.trouble)
+        if kind == "ready":
+            self._is_ready, self.state = True, "waiting"
+            if self._asked:
+                self._ask(self._asked)
+        elif kind in ("offer", "nothing"):
+            self._asked, self.state = "", "waiting"
+            self.updates_done += int(event.get("updates", 0))
+        return offer
+
+    def _begin(self) -> None:
+        is_too_soon = self._ended_ns > 0 and self._clock.now_ns() - self._ended_ns < PAUSE_NS
+        if is_too_soon or self.state == "given up":
+            return
+        self._heard = deque(maxlen=1000)
+        self._process, self._is_ready, self.state = self._start(), False, "starting"
+        self._sign_ns = self._clock.now_ns()
+        threading.Thread(target=_hear, args=(self._process.stdout, self._heard), daemon=True).start()
+
+    def _ended(self, why: str) -> None:
+        self._process, self._is_ready, self.trouble = None, False, why
+        self._ended_ns = self._clock.now_ns()
+        if self._restarts_left > 0:
+            self._restarts_left -= 1
+            self.state = "ended"
+        else:
+            self.state = "given up"
+
+    def _ask(self, episode_id: str) -> None:
+        self._asked, self.state, self._sign_ns = episode_id, "refitting", self._clock.now_ns()
+        try:
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.write(json.dumps({"episode_id": episode_id}) + "\n")
+                self._process.stdin.flush()
+        except OSError as why:
+            self.trouble = f"the learner does not listen: {why}"  # poll sees its end and starts it again
+
+
+def _hear(lines: IO[str], heard: deque[str]) -> None:
+    heard.extend(lines)

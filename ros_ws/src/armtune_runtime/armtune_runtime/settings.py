@@ -1,0 +1,97 @@
+"""Settings of the nodes that think: policy, reward, learner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from armtune_policies.contract import ActionSpec, Checked, ObservationSpec, TaskPair, choice, num, text
+from armtune_safety.settings import RobotParams
+
+from .practice_settings import EpisodeNodeParams as EpisodeNodeParams
+from .practice_settings import RecorderNodeParams as RecorderNodeParams
+
+TIMES = ("real", "lockstep")
+PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyParams(Checked):
+    """The policy: where its model is, what it sees, and how old what it sees may be."""
+
+    folder: str = text("models/policy", doc="model folder with manifest.json, encoder.onnx, head.onnx")
+    cameras: tuple[str, ...] = text(("front",), doc="cameras the policy looks through")
+    height_px: int = num(96, low=16, high=512, doc="height of the image the policy sees")
+    width_px: int = num(96, low=16, high=512, doc="width of the image the policy sees")
+    rate_hz: float = num(5.0, low=5.0, high=50.0, doc="control steps per second")
+    max_frame_age_s: float = num(0.3, low=0.01, high=0.3, doc="oldest picture acted on, by arrival")
+    max_state_age_s: float = num(0.1, low=0.01, high=0.1, doc="oldest joint state acted on, by arrival")
+    frame_wait_s: float = num(0.04, low=0.0, high=0.1, doc="wait this long for a picture newer than the tick; 0: act")
+    frozen_frames: int = num(5, low=2, high=100, doc="equal pictures in a row, while the arm moves, that mean frozen")
+    lease_s: float = num(2.0, low=0.3, high=10.0, doc="expiry of the lease unless a proposal renews it")
+    providers: tuple[str, ...] = text(PROVIDERS, doc="execution providers, best first; those that fail fall back")
+
+    @property
+    def action(self) -> ActionSpec:
+        return ActionSpec(rate_hz=self.rate_hz)
+
+    @property
+    def observation(self) -> ObservationSpec:
+        return ObservationSpec(cameras=self.cameras, height_px=self.height_px, width_px=self.width_px)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardParams(Checked):
+    """The success classifier: where its model is and how long an answer may take."""
+
+    folder: str = text("models/reward", doc="model folder with manifest.json and reward.onnx")
+    threshold: float = num(0.0, low=0.0, high=0.999, doc="probability above which it says yes; 0: the model's own")
+    deadline_s: float = num(0.5, low=0.01, high=4.0, doc="no answer by then counts as unknown")
+    providers: tuple[str, ...] = text(PROVIDERS, doc="execution providers, best first; those that fail fall back")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerParams(Checked):
+    """The learner process: what it refits, how often, and what it may use of the machine."""
+
+    recipe: str = choice("bc", of=("bc",), doc="how the head is refitted; bc: cloning of successful episodes")
+    refit_every: int = num(4, low=1, high=1000, doc="finished episodes between two refits")
+    updates: int = num(300, low=1, high=1_000_000, doc="gradient steps per refit")
+    batch: int = num(128, low=2, high=4096, doc="rows per gradient step")
+    learning_rate: float = num(3e-4, low=1e-6, high=1e-1, doc="step size of the optimiser")
+    hang_s: float = num(60.0, low=1.0, high=600.0, doc="no sign of progress for this long: ended and started again")
+    restarts: int = num(3, low=0, high=100, doc="how often a dead learner is started again in a run")
+    memory_mb: int = num(8192, low=1024, high=1_048_576, doc="address space of the learner process")
+    nice: int = num(10, low=0, high=19, doc="how far the learner steps back for control")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyNodeParams(Checked):
+    """What ``policy_node`` is told."""
+
+    policy: PolicyParams
+    robot: RobotParams
+    task: TaskPair
+    mjcf: str = text(doc="absolute path of the robot's MJCF description")
+    time: str = choice("real", of=TIMES, doc="lockstep: pictures and joints of exactly the step's stamp")
+    camera_height_px: int = num(480, low=16, high=4096, doc="height of the pictures that arrive")
+    camera_width_px: int = num(640, low=16, high=4096, doc="width of the pictures that arrive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardNodeParams(Checked):
+    """What ``reward_node`` is told: its model, and the specs it must have been trained for."""
+
+    reward: RewardParams
+    policy: PolicyParams
+    task: TaskPair
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerNodeParams(Checked):
+    """What ``learner_node`` is told."""
+
+    learner: LearnerParams
+    policy: PolicyParams
+    run_folder: str = text(doc="of this run: episodes are read there, heads written there")
+    demos_folder: str = text("", doc="run folder with demonstrations to keep learning from; blank for none")
+    seed: int = num(0, low=0, high=2**31 - 1, doc="of the learner")

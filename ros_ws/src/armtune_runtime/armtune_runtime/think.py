@@ -1,0 +1,103 @@
+"""One control step of a policy: pictures and joints in, a proposal out. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from armtune_policies.contract import ObservationSpec, StepTick, TaskPair
+from armtune_policies.runtime.images import prepare
+from armtune_policies.runtime.ort_session import OrtSession
+from armtune_policies.runtime.policy import Policy, embedding
+from armtune_policies.store.nouns import Observation
+from armtune_safety.kinematics import Kinematics
+from armtune_safety.settings import RobotParams
+
+from .assemble import Seen
+from .settings import PolicyParams
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What a policy consumed and what it proposes.
+
+    ``images`` rgb8 at policy size by camera, uint8, (H, W, 3); ``state`` float32 (7,) and
+    ``features`` float32 (F,) as in ``Observation.msg``; ``proposed`` float32 (7,) as
+    ``ActionSpec`` says. ``prepare_s`` and ``inference_s`` say where the time went.
+    """
+
+    images: Mapping[str, np.ndarray]
+    state: np.ndarray
+    features: np.ndarray
+    proposed: np.ndarray
+    prepare_s: float
+    inference_s: float
+
+    def observation(self, tick: StepTick, policy: Policy, seen: Seen) -> Observation:
+        """Return what was consumed for a tick (or a message like it), as the recorder keeps it."""
+        return Observation(
+            episode_id=tick.episode_id,
+            step=tick.step,
+            stamp_ns=seen.stamp_ns,
+            images=self.images,
+            state=self.state,
+            features=self.features,
+            encoder_digest=policy.encoder_digest,
+            observation_digest=policy.manifest.observation.digest,
+            state_stamp_ns=seen.joints.stamp_ns,
+            image_stamps_ns={camera: frame.stamp_ns for camera, frame in seen.frames.items()},
+        )
+
+
+class Thinker:
+    """Turns what was seen into a thought, and remembers how long it took."""
+
+    def __init__(self, spec: ObservationSpec, robot: RobotParams, kinematics: Kinematics) -> None:
+        self._spec, self._robot, self._kinematics = spec, robot, kinematics
+        self._took_s: deque[tuple[float, float, float]] = deque(maxlen=200)
+
+    def think(self, policy: Policy, seen: Seen, sentence: str) -> Thought:
+        """Run the policy once.
+
+        Raises:
+            ModelError: for a sentence it does not know, or an answer that is not finite.
+        """
+        start_s = time.perf_counter()
+        size = self._spec.height_px, self._spec.width_px
+        images = {camera: prepare(frame.rgb, *size) for camera, frame in seen.frames.items()}
+        *joints_rad, finger_m = seen.joints.positions
+        opening = float(np.clip(self._robot.opening(finger_m), 0.0, 1.0))
+        state = self._kinematics.tool_state(joints_rad, opening)
+        ready_s = time.perf_counter()
+        features = policy.features(images)
+        proposed = policy.propose(features, state, sentence)
+        done_s = time.perf_counter()
+        self._took_s.append((ready_s - start_s, done_s - ready_s, seen.age_s))
+        return Thought(images, state, features, proposed, ready_s - start_s, done_s - ready_s)
+
+    @property
+    def p50_ms(self) -> dict[str, float]:
+        """Median milliseconds of the last steps: preparing, inference, age of the frame at the start."""
+        names = ("prepare_p50_ms", "inference_p50_ms", "frame_age_p50_ms")
+        columns = zip(*self._took_s) if self._took_s else ((0.0,),) * len(names)
+        return {name: round(1e3 * median(column), 3) for name, column in zip(names, columns)}
+
+
+def load_policy(params: PolicyParams, task: TaskPair) -> Policy:
+    """Verify and load the policy, warmed up, and make sure that it knows both sentences.
+
+    Raises:
+        ModelError: in one sentence.
+    """
+    open_session = partial(OrtSession, providers=params.providers)
+    policy = Policy.load(Path(params.folder), params.action, params.observation, open_session)
+    for sentence in (task.forward, task.backward):
+        embedding(policy.sentences, sentence)
+    return policy

@@ -1,0 +1,1 @@
+"""The gate, the one way to the motors, and the supervisor."""

@@ -1,0 +1,17 @@
+from setuptools import find_packages, setup
+
+NAME = "armtune_teleop"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Devices to proposals",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    install_requires=[],
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+    ],
+)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from armtune_bringup.demo.folder import Folder
+from armtune_bringup.demo.practice import next_direction
+from armtune_bringup.demo.summary import rates
+from armtune_bringup.report import page
+from armtune_bringup.report.facts import Practised, Rate
+from armtune_policies.contract import Direction, TaskPair
+from armtune_policies.store.episode_writer import EpisodeWriter
+from armtune_policies.store.files import write_json
+from armtune_policies.store.nouns import SUCCESS, TIMEOUT, EpisodeState
+
+TASK = TaskPair(name="drawer", forward="open it", backward="close it")
+
+
+def practised(folder: Folder, index: int, direction: Direction, outcome: str) -> None:
+    about = EpisodeState(run_id="r", episode_id=f"r-{index:05d}", index=index, task="drawer", direction=direction)
+    with EpisodeWriter(folder.root / "episodes", about) as writer:
+        writer.close(outcome, -1)
+
+
+def test_practice_goes_on_with_the_other_direction_after_a_success(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    assert next_direction(folder) == "forward"
+    practised(folder, 0, "forward", SUCCESS)
+    assert next_direction(folder) == "backward"
+    practised(folder, 1, "backward", TIMEOUT)
+    assert next_direction(folder) == "backward"
+
+
+def test_rates_are_read_by_direction_and_label(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for label, won in (("before", 3), ("after", 9)):
+        both = {"forward": {"successes": won, "n": 10}, "backward": {"successes": 10, "n": 10}}
+        write_json(folder.measured(label), both)
+    found = rates(folder, ("before", "after"))
+    assert found["forward"] == {"before": Rate(3, 10), "after": Rate(9, 10)}
+
+
+def test_the_page_says_every_rate_and_marks_every_episode() -> None:
+    html = page.render(
+        task=TASK,
+        run_id="r",
+        config_hash="abc",
+        config="task: <drawer>",
+        episodes=[Practised(0, "forward", "success", 7, "v1"), Practised(1, "backward", "timeout", 40, "v2")],
+        steps=47,
+        minutes=0.16,
+        resets=1,
+        labels=("before",),
+        rates={"forward": {"before": Rate(3, 10)}, "backward": {"before": Rate(10, 10)}},
+        versions=["v1", "v2"],
+        videos=[("videos/a.mp4", "forward, before practice")],
+        models=[{"name": "policy", "digest": "d", "parity": 1e-6, "metrics": "loss 0.1"}],
+        machine="2 cores",
+    ).decode()
+    assert "3/10 = 30%" in html
+    assert html.count('<span class="success"') == 1
+    assert "task: &lt;drawer&gt;" in html  # nothing of a config is markup

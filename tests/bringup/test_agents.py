@@ -1,0 +1,109 @@
+"""The agent on our simulator's episodes: settings beside the config, offline training that goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from armtune_bringup.agents import Learning, pretrain_agent, read_overrides, training_folder
+from armtune_bringup.compose import compose
+from armtune_bringup.stages import collect_demos
+from armtune_policies.contract import ConfigError
+from armtune_policies.runtime.policy import Policy
+from armtune_policies.store.manifest import load_manifest
+from fixtures.tiny_models import tiny_policy
+
+FEW = [
+    "experiment.demos=1",
+    "experiment.failures=1",
+    "task.episode_steps=8",
+    "policy.height_px=32",
+    "policy.width_px=32",
+]
+SMALL = ["agent.batch=8", "agent.hidden=[8,8]", "agent.critics=2", "agent.cql_actions=2"]
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demos")
+    collect_demos(compose(FEW), folder, "demos")
+    return folder
+
+
+def learning(folder: Path, *more: str) -> Learning:
+    return read_overrides([*FEW, *SMALL, "agent=calql", f"policy.folder={folder}", *more])
+
+
+def encoder(folder: Path) -> Path:
+    config = compose(FEW)
+    return tiny_policy(folder / "encoder", config.policy.action, config.policy.observation)
+
+
+def test_the_agents_settings_stand_beside_the_config() -> None:
+    found = read_overrides(["task=lid", "agent=iql", "agent.hidden=[64,64]", "offline.updates=7", "practice.steps=3"])
+    assert (found.config.task.name, found.recipe) == ("lid", "iql")
+    assert (found.agent, found.offline, found.practice) == ({"hidden": [64, 64]}, {"updates": 7}, {"steps": 3})
+
+
+@pytest.mark.parametrize(("override", "says"), [
+    ("offline=7", "override 'offline=7': expected offline.<setting>=value"),
+    ("agent.batch={", "expected a number, a word or a list"),
+    ("agents=calql", "unknown group 'agents'"),
+])  # fmt: skip
+def test_a_bad_override_is_refused_by_name(override: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        read_overrides([override])
+
+
+def test_an_unknown_recipe_or_setting_is_refused(tmp_path: Path, demos: Path) -> None:
+    with pytest.raises(ConfigError, match=r"recipe: expected one of bc, calql, .*; got 'calq'"):
+        pretrain_agent(read_overrides(["agent=calq"]), demos, None, tmp_path)
+    with pytest.raises(ConfigError, match="OfflineParams: unknown key 'update'; known: checkpoint_every, copies"):
+        pretrain_agent(learning(tmp_path / "p", "offline.update=3"), demos, None, tmp_path)
+
+
+def test_training_goes_on_where_it_was_and_ends_in_the_same_policy(tmp_path: Path, demos: Path) -> None:
+    base, seen = encoder(tmp_path), set()
+    straight = pretrain_agent(learning(tmp_path / "a", "offline.updates=4"), demos, None, base)
+    first = pretrain_agent(learning(tmp_path / "b", "offline.updates=2"), demos, None, base)
+    second = pretrain_agent(
+        learning(tmp_path / "b", "offline.updates=4"), demos, None, base, lambda what, done, total: seen.add(what)
+    )
+    assert (first["updates"], second["resumed_from"], second["updates"]) == (2, 2, 4)
+    assert second["policy"] == straight["policy"] != first["policy"]
+    assert seen == {"reading episodes", "learning"}
+    assert second["episodes"] == 4 and second["transitions"] >= 8 * 2 and json.loads(json.dumps(second)) == second
+    config = compose(FEW)
+    policy = Policy.load(tmp_path / "b", config.policy.action, config.policy.observation)
+    assert policy.encoder_digest == load_manifest(base).encoder_digest
+    assert policy.manifest.provenance["agent"]["recipe"] == "calql"
+
+
+def test_shaken_copies_are_more_rows_of_the_same_episodes(tmp_path: Path, demos: Path) -> None:
+    base = encoder(tmp_path)
+    plain = pretrain_agent(learning(tmp_path / "a", "offline.updates=1", "offline.copies=0"), demos, None, base)
+    shaken = pretrain_agent(learning(tmp_path / "b", "offline.updates=1", "offline.copies=2"), demos, None, base)
+    assert shaken["transitions"] == 3 * plain["transitions"] and shaken["episodes"] == plain["episodes"] == 4
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, demos: Path) -> None:
+    base = encoder(tmp_path)
+    pretrain_agent(learning(tmp_path / "a", "offline.updates=1"), demos, None, base)
+    assert (training_folder(tmp_path / "a") / "checkpoint.json").is_file()
+    with pytest.raises(ValueError, match="use another folder, or the same data and settings"):
+        pretrain_agent(learning(tmp_path / "a", "offline.updates=1", "agent.gamma=0.9"), demos, None, base)
+
+
+def test_an_agent_learns_from_pixels_without_an_encoder(tmp_path: Path, demos: Path) -> None:
+    see = ["agent.pixels=drq", "agent.projection=16", "offline.updates=2"]
+    done = pretrain_agent(learning(tmp_path / "p", *see), demos, None, None)
+    assert done["transitions"] >= 8 * 2 and done["replay_mb"] >= done["transitions"] * 32 * 32 * 3 / 1e6
+    config = compose(FEW)
+    policy = Policy.load(tmp_path / "p", config.policy.action, config.policy.observation)
+    assert policy.manifest.feature_size == 16 and policy.encoder_digest
+    with pytest.raises(
+        ConfigError, match=r"encoder: expected the folder of one, or agent.pixels=small or drq; got none"
+    ):
+        pretrain_agent(learning(tmp_path / "q"), demos, None, None)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from lifecycle_msgs.msg import Transition
+from sensor_msgs.msg import CameraInfo, Image
+
+from armtune_drivers.settings import CameraNodeParams, CameraParams
+from armtune_policies.contract import topics
+from armtune_safety.managed_node import CAMERA_QOS, EXIT_CONFIG, to_ns
+from harness import Stack
+
+NODE = "armtune_drivers.camera_node"
+
+
+def settings(folder: Path, loop: bool = True) -> CameraNodeParams:
+    camera = CameraParams(source="files", paths=(str(folder),), width_px=64, height_px=48, rate_hz=50.0, loop=loop)
+    return CameraNodeParams(camera=camera, name="front")
+
+
+def pictures(folder: Path) -> Path:
+    folder.mkdir()
+    for red in (50, 100):
+        cv2.imwrite(str(folder / f"{red}.png"), np.full((48, 64, 3), (0, 0, red), np.uint8))
+    return folder
+
+
+def test_images_and_infos_share_stamps_when_a_folder_is_played(stack: Stack, tmp_path: Path) -> None:
+    infos = stack.listen(topics.camera_info("front"), CameraInfo, CAMERA_QOS)
+    images = stack.listen(topics.image("front"), Image, CAMERA_QOS)
+    stack.bring_up(NODE, "camera", settings(pictures(tmp_path / "in")))
+    stack.until(lambda: len(images) > 5 and len(infos) > 5, what="frames")
+
+    assert {images[0].encoding, images[0].header.frame_id} == {"rgb8", "front_optical"}
+    assert {int(np.frombuffer(image.data, np.uint8)[0]) for image in images} == {50, 100}
+    stamps = [to_ns(image.header.stamp) for image in images]
+    assert stamps == sorted(set(stamps))
+    assert {to_ns(info.header.stamp) for info in infos[:5]} & set(stamps)
+    assert stack.stop("camera") == 0
+
+
+def test_node_ends_with_a_sentence_when_the_folder_is_missing(stack: Stack, tmp_path: Path) -> None:
+    process = stack.start(NODE, "camera", settings(tmp_path / "absent"))
+    stack.transition("camera", Transition.TRANSITION_CONFIGURE, expect=False)
+    assert process.wait(timeout=10) == EXIT_CONFIG
+    assert "no such folder of images" in stack.log("camera")
+
+
+def test_frames_come_again_when_the_node_is_reactivated(stack: Stack, tmp_path: Path) -> None:
+    images = stack.listen(topics.image("front"), Image, CAMERA_QOS)
+    stack.bring_up(NODE, "camera", settings(pictures(tmp_path / "in")))
+    stack.until(lambda: bool(images), what="frames")
+    stack.transition("camera", Transition.TRANSITION_DEACTIVATE)
+    stack.transition("camera", Transition.TRANSITION_ACTIVATE)
+    heard = len(images)
+    stack.until(lambda: len(images) > heard, what="frames after activating again")

@@ -1,0 +1,122 @@
+"""What each node's death means for the arm, by layer, in each phase of practice; shared by F41 and F42."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from casebook import Case
+from promises import BRAKING_MS, PROPOSAL_MS, STALE, TICK_MS, WATCH_S, rests
+from rig import FaultStack
+
+from armtune_policies.contract import Mode
+
+PHASES = ("acting", "homing", "ready", "resting", "idle", "paused")
+NODES = ("policy_node", "reward_node", "recorder_node", "episode_node", "learner_node", "fault_node", "sim_node")
+LOST_MS, LOOK_MS, JOINTS_MS = 1000.0, 150.0, 100.0
+"""A silent node is lost after 1 s; the supervisor looks 20 times a second, then asks the gate."""
+PROPOSES = {("policy_node", "acting"), ("episode_node", "homing")}
+ON_THE_WIRE = ("fault_node", "sim_node")
+SHARED_MEMORY = (
+    "a process that is stopped in the middle of Fast DDS' shared memory can block the gate's writes for 1 s, until "
+    "its health check (seen once in 40); the controller's own silence stops the arm then, within the bound of F43"
+)
+
+
+def cases() -> list[Any]:
+    """Every node in every phase; without ``--every-phase`` each while acting and in one phase more."""
+    found = []
+    for i, node in enumerate(NODES):
+        for phase in PHASES:
+            often = phase in ("acting", PHASES[1 + i % (len(PHASES) - 1)])
+            found.append(pytest.param(node, phase, marks=[] if often else [pytest.mark.every_phase]))
+    return found
+
+
+def promised(node: str, phase: str) -> tuple[Mode, str, float] | None:
+    """Which mode follows a node's death, for which reason and within how many ms; None when nothing does."""
+    if node == "learner_node":
+        return None
+    if node in ON_THE_WIRE:
+        return Mode.STOP, "joint states stale", JOINTS_MS + TICK_MS
+    if (node, phase) in PROPOSES:
+        return Mode.HOLD, STALE, PROPOSAL_MS + TICK_MS
+    return Mode.STOP, "stop requested", LOST_MS + LOOK_MS
+
+
+def arm_rests(graph: FaultStack, case: Case, node: str, phase: str, number: int) -> None:
+    """Signal a node in a phase; the arm must be at rest as promised and stay so until cleared and armed."""
+    graph.reach(phase)
+    if phase == "paused":
+        stays_paused(graph, case, node, number)
+        return
+    promise = promised(node, phase)
+    with signalled(graph, node, number) as since_ns:
+        if promise is None:
+            goes_on(graph, case, since_ns, phase)
+            return
+        mode, reason, bound_ms = promise
+        said_ns, state = graph.gate.first(
+            since_ns, lambda s: s.mode >= mode and (s.mode == Mode.STOP or reason in s.reasons)
+        )
+        if number == signal.SIGSTOP and node in ON_THE_WIRE and reason not in (*state.reasons, *state.latches):
+            bound_ms = LOST_MS + LOOK_MS + JOINTS_MS
+            case.owes(SHARED_MEMORY)
+            case.within("STOP by a gate that was blocked", said_ns - since_ns, bound_ms)
+        else:
+            case.within(f"{node}: {mode.name}", said_ns - since_ns, bound_ms)
+        if node != "sim_node":  # its log ends with it
+            # Until the fault is noticed an arm that rests may still set out, as in an episode's first step.
+            rested_ns = max(rests(graph, case, since_ns, bound_ms, f"{node} ({mode.name}): at rest"), said_ns)
+            rested_ns = graph.rest_ns(rested_ns)
+            case.within(f"{node} ({mode.name}): at rest for good", rested_ns - since_ns, bound_ms + BRAKING_MS)
+            case.nothing(f"one dead node leaves motion ({phase})", graph.stays(rested_ns, WATCH_S) > 0.02)
+        graph.says(since_ns, Mode.STOP, "" if node in ON_THE_WIRE else "stop requested")
+    if node == "sim_node":
+        graph.rest_ns(time.monotonic_ns())  # a world that stood still in mid-motion brakes first
+    stays_stopped(graph, case)
+
+
+def stays_paused(graph: FaultStack, case: Case, node: str, number: int) -> None:
+    """An arm that was stopped already stays where it is."""
+    with signalled(graph, node, number) as since_ns:
+        moved_rad = graph.stays(since_ns, (LOST_MS + LOOK_MS) / 1e3)
+        if node != "sim_node":  # a world that begins anew begins at home
+            case.nothing("motion of an arm that is stopped", moved_rad > 0.02)
+    stays_stopped(graph, case)
+
+
+def goes_on(graph: FaultStack, case: Case, since_ns: int, phase: str) -> None:
+    """The learner's death is not noticed by the arm."""
+    graph.stays(since_ns, 1.5)
+    stopped = [m.reasons for _, m in graph.gate.since(since_ns) if m.mode == Mode.STOP]
+    case.nothing("the learner's death stops or jerks the arm", stopped)
+    if phase == "acting":
+        assert graph.log.moved_rad(since_ns, time.monotonic_ns()) > 0.05
+
+
+def stays_stopped(graph: FaultStack, case: Case) -> None:
+    """The node is back, or goes on: that alone moves nothing."""
+    graph.wait(graph.all_work, "the node works again")
+    since_ns = time.monotonic_ns()
+    case.nothing("motion after STOP until cleared and armed", graph.stays(since_ns, WATCH_S) > 0.02)
+    assert not graph.gate.last.armed and graph.gate.last.latches
+
+
+@contextmanager
+def signalled(graph: FaultStack, node: str, number: int) -> Iterator[int]:
+    """A signalled node; one that was stopped goes on after the block."""
+    pid = graph.up.nodes()[node]
+    since_ns = time.monotonic_ns()
+    os.kill(pid, number)
+    try:
+        yield since_ns
+    finally:
+        if number == signal.SIGSTOP:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)

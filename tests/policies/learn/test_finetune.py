@@ -1,0 +1,152 @@
+"""Practice: who acts when, what is owed, what is stored, and going on after a stop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from reacher import SHAPE, STEPS, Reacher, make
+
+from armtune_policies.contract import Direction
+from armtune_policies.learn.finetune import Moment, Practice, PracticeParams, as_trajectory
+from armtune_policies.learn.replay import Replay
+
+
+class Scripted:
+    """An arena whose judge says what ``verdict`` says; keeps the directions it was asked for."""
+
+    def __init__(self, verdict: Callable[[Direction, int], bool | None]) -> None:
+        self.verdict = verdict
+        self.begun: list[str] = []
+        self.resets = 0
+
+    def reset(self, seed: int) -> None:
+        self.resets += 1
+
+    def begin(self, direction: Direction) -> Moment:
+        self.begun.append(direction)
+        self.now, self.taken = direction, 0
+        return self.look()
+
+    def step(self, action: np.ndarray) -> tuple[Moment, np.ndarray]:
+        self.taken += 1
+        return self.look(), action
+
+    def look(self) -> Moment:
+        state = np.full(3, self.taken, np.float32)
+        return Moment(np.zeros(0, np.float32), state, self.verdict(self.now, self.taken))
+
+
+def practise(arena: Scripted | Reacher, folder: Path | None = None, **params: int | float) -> Practice:
+    agent, offline = make("calql", batch=8, hidden=(8, 8))
+    given = PracticeParams(**{"steps": 40, "episode_steps": 5, **params})
+    return Practice(agent, offline, Replay(2000, SHAPE, agent.params), arena, given, folder, "x")
+
+
+def test_success_hands_over_and_failure_tries_again() -> None:
+    arena = Scripted(lambda direction, taken: direction == "forward" and taken >= 3)
+    counts = practise(arena, patience=3).run()
+    assert arena.begun[:5] == ["forward", "backward", "backward", "backward", "forward"]
+    assert counts.successes_forward == 3 and counts.successes_backward == 0 and counts.forced == 2
+
+
+def test_solved_start_is_passed_over_without_reward() -> None:
+    arena = Scripted(lambda direction, taken: direction == "forward" and taken == 0)
+    practice = practise(arena, steps=5)
+    counts = practice.run()
+    assert arena.begun == ["forward", "backward"]
+    assert counts.solved_starts == 1 and counts.successes_forward == 0
+    assert practice.online.gather(practice.online.usable).bootstrap.min() == 1.0
+
+
+def test_judge_that_says_yes_to_all_does_not_hang() -> None:
+    counts = practise(Scripted(lambda direction, taken: True), steps=4).run()
+    assert counts.steps == 4
+
+
+def test_updates_owed_are_paid_exactly_and_none_for_the_warm_up() -> None:
+    arena = Scripted(lambda direction, taken: False)
+    agent, offline = make("calql", batch=8, hidden=(8, 8), utd=2, warmup_steps=12)
+    given = PracticeParams(steps=20, episode_steps=5)
+    owed: list[tuple[int, int]] = []
+    practice = Practice(agent, offline, Replay(100, SHAPE, agent.params), arena, given)
+    practice.run(lambda counts, is_success: owed.append((counts.steps, counts.updates)))
+    assert owed == [(5, 0), (10, 0), (15, 6), (20, 16)]
+    assert agent.updates == 16
+
+
+def test_fresh_scenes_come_as_often_as_asked() -> None:
+    arena = Scripted(lambda direction, taken: False)
+    assert practise(arena, steps=40, reset_every=2).run().resets == arena.resets == 4
+    never = Scripted(lambda direction, taken: False)
+    assert practise(never, steps=40).run().resets == never.resets == 1
+
+
+def moment(at: float, verdict: bool | None) -> Moment:
+    return Moment(np.zeros(0, np.float32), np.full(1, at, np.float32), verdict)
+
+
+def test_success_is_the_one_step_of_reward_zero() -> None:
+    actions = [np.full(2, 0.5, np.float32)] * 2
+    rows = as_trajectory([moment(0, False), moment(1, False), moment(2, True)], actions, 1, "x")
+    assert rows.reward.tolist() == [-1, 0] and rows.terminated.tolist() == [False, True]
+    assert rows.imitate and rows.sentence == 1 and len(rows) == 2
+
+
+def test_time_limit_keeps_the_last_observation() -> None:
+    rows = as_trajectory([moment(0, False), moment(1, False)], [np.zeros(2, np.float32)], 0, "x")
+    assert rows.is_step.tolist() == [True, False] and rows.follows.tolist() == [True, False]
+    assert not rows.terminated.any() and not rows.imitate
+
+
+def test_step_whose_judge_did_not_know_is_no_step() -> None:
+    actions = [np.full(2, 0.5, np.float32)] * 3
+    rows = as_trajectory([moment(0, False), moment(1, None), moment(2, False), moment(3, False)], actions, 0, "x")
+    assert rows.is_step.tolist() == [False, True, True, False]
+    assert rows.action[0].tolist() == [0, 0]
+
+
+def test_practice_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    first = practise(Reacher(), tmp_path, steps=60, episode_steps=STEPS, checkpoint_every=1)
+    first.run()
+    again = practise(Reacher(), tmp_path, steps=120, episode_steps=STEPS, checkpoint_every=1)
+    assert again.counts == first.counts
+    assert again.online.usable.tolist() == first.online.usable.tolist()
+    theirs = first.agent.state()
+    assert all(torch.equal(t, theirs[name]) for name, t in again.agent.state().items())
+    assert again.run().steps >= 120
+
+
+def test_practice_repeats_with_the_same_seed() -> None:
+    one, two = (practise(Reacher(), steps=60, episode_steps=STEPS, seed=4) for _ in range(2))
+    assert one.run() == two.run()
+    theirs = two.agent.state()
+    assert all(torch.equal(t, theirs[name]) for name, t in one.agent.state().items())
+
+
+def test_other_practice_is_refused(tmp_path: Path) -> None:
+    practise(Reacher(), tmp_path, steps=10).run()
+    agent, offline = make("calql", batch=8, hidden=(8, 8))
+    with pytest.raises(ValueError, match="is of training x, this one is y"):
+        Practice(agent, offline, Replay(10, SHAPE, agent.params), Reacher(), folder=tmp_path, digest="y")
+
+
+def test_an_arm_that_hangs_is_pushed_on() -> None:
+    still = Scripted(lambda direction, taken: False)
+    still.look = lambda: Moment(np.zeros(0, np.float32), np.zeros(3, np.float32), False)  # type: ignore[method-assign]
+    counts = practise(still, steps=10, episode_steps=10, hang=0.01, hang_steps=3).run()
+    assert counts.pushes == 2  # after three steps without motion, and after three more
+    assert practise(Scripted(lambda direction, taken: False), steps=10, hang=0.01).run().pushes == 0
+
+
+def test_a_person_helps_when_nothing_succeeds() -> None:
+    arena = Scripted(lambda direction, taken: False)
+    counts = practise(arena, steps=50, rescue=4).run()
+    assert counts.rescues == 2 and arena.resets == 3  # the first scene, and after four and eight failures

@@ -1,0 +1,214 @@
+"""The recorder's core: whatever the order and whatever goes wrong, files are whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from armtune_policies.contract import Decision, Kind, Mode, RewardAnswer, Verdict
+from armtune_policies.store import records, schemas
+from armtune_policies.store.episode_reader import list_episodes, read_episode
+from armtune_policies.store.episode_writer import TOPIC_OF, EpisodeWriter
+from armtune_policies.store.labels import read_labels
+from armtune_policies.store.nouns import ABORTED, ACTING, HOMING, READY, SUCCESS, TIMEOUT, EpisodeState, Observation
+from armtune_policies.store.recording import Raw, Recording
+from armtune_policies.store.settings import RecorderParams
+
+S = 1_000_000_000
+STATE = EpisodeState(episode_id="run-00000", run_id="run", direction="forward", sentence="open", phase=READY)
+
+
+def observation(step: int) -> Observation:
+    image = np.full((2, 3, 3), step, np.uint8)
+    state = np.full(7, step, np.float32)
+    return Observation("run-00000", step, step, {"front": image}, state, np.full(2, step, np.float32), "enc")
+
+
+def decision(step: int) -> Decision:
+    values = (0.1,) * 7
+    return Decision(step, 1, "run-00000", step, "policy", 0, "v", 0, Kind.TOOL_DELTA, values, values, (), "", Mode.RUN)
+
+
+def answer(step: int, verdict: Verdict = Verdict.NO) -> RewardAnswer:
+    return RewardAnswer("run-00000", step, 0.5, verdict, "m", 0.0)
+
+
+def raw(value: Any) -> Raw:
+    type_name, data = records.encode(value)
+    return Raw(TOPIC_OF[type(value)], type_name, 5, data)
+
+
+def feed(recording: Recording, *values: Any, now_ns: int = S) -> list[Any]:
+    return [row for value in values for row in recording.on_part(value, raw(value), now_ns)]
+
+
+def begun(folder: Path) -> Recording:
+    recording = Recording(folder, RecorderParams(disk_floor_mb=10))
+    recording.on_state(STATE, 0)
+    recording.on_state(replace(STATE, phase=ACTING), 0)
+    return recording
+
+
+def ended(outcome: str, end_step: int, reason: str = "") -> EpisodeState:
+    return replace(STATE, phase=HOMING, judged_step=end_step, outcome=outcome, end_step=end_step, reason=reason)
+
+
+def test_file_is_whole_when_the_episode_ended_and_all_rows_are_there(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    for step in range(3):
+        told = feed(
+            recording, observation(step), decision(step), answer(step, Verdict.YES if step == 2 else Verdict.NO)
+        )
+        assert [row.step for row in told] == [step]
+    recording.on_state(ended(SUCCESS, 2), S)
+    (path,) = list_episodes(tmp_path)
+    episode = read_episode(path)
+    assert episode.complete.all() and (episode.outcome, episode.end_step) == (SUCCESS, 2)
+    assert list(episode.verdicts) == [Verdict.NO, Verdict.NO, Verdict.YES]
+    np.testing.assert_array_equal(episode.images["front"][:, 0, 0, 0], [0, 1, 2])
+    np.testing.assert_array_equal(episode.features[:, 0], [0, 1, 2])
+    assert recording.trouble == ""
+
+
+PARTS = [(make, step) for step in range(4) for make in (observation, decision, answer)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(PARTS), st.integers(0, len(PARTS)))
+def test_same_rows_are_kept_when_parts_and_the_end_come_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, order: list, end_at: int
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    recording = begun(folder)
+    told = []
+    for place, (make, step) in enumerate(order):
+        if place == end_at:
+            told += recording.on_state(ended(TIMEOUT, 3), S)
+        told += feed(recording, make(step))
+    if end_at == len(order):
+        told += recording.on_state(ended(TIMEOUT, 3), S)
+    told += recording.on_time(9 * S)
+    episode = read_episode(list_episodes(folder)[0])
+    assert episode.steps == 4 and episode.complete.all() and [row.step for row in told] == [0, 1, 2, 3]
+    labels = read_labels(folder, episode)
+    assert set(labels.verdicts) == {Verdict.NO}, "late answers are patched, in the file or in the labels"
+
+
+def test_nothing_is_lost_when_the_first_step_overtakes_the_announcement(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10))
+    feed(recording, observation(0), decision(0))
+    recording.on_state(replace(STATE, phase=ACTING), 0)
+    recording.on_state(ended(TIMEOUT, 0), S)
+    assert read_episode(list_episodes(tmp_path)[0]).complete.all()
+
+
+def test_hole_is_kept_as_a_hole_when_a_part_never_comes(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    feed(recording, observation(0), decision(0), decision(1), observation(2), decision(2), observation(3), decision(3))
+    recording.on_state(ended(TIMEOUT, 3), S)
+    assert list_episodes(tmp_path) == [], "it waits for what is missing"
+    assert [row.step for row in recording.on_time(2 * S)] == []
+    told = recording.on_time(3 * S + 1)
+    assert [row.is_complete for row in told] == [False, True, True]
+    assert list(read_episode(list_episodes(tmp_path)[0]).complete) == [True, False, True, True]
+
+
+def test_steps_beyond_the_end_are_not_part_of_the_episode_when_they_came_in_time(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    for step in range(4):
+        feed(recording, observation(step), decision(step), answer(step))
+    recording.on_state(ended(TIMEOUT, 2), S)
+    assert read_episode(list_episodes(tmp_path)[0]).steps == 3
+
+
+def test_answer_goes_to_the_labels_when_the_file_is_closed(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    feed(recording, observation(0), decision(0))
+    recording.on_state(ended(TIMEOUT, 0), S)
+    episode = read_episode(list_episodes(tmp_path)[0])
+    assert list(episode.verdicts) == [Verdict.UNKNOWN]
+    feed(recording, answer(0))
+    assert read_labels(tmp_path, episode).verdicts == (Verdict.NO,)
+
+
+def test_nothing_is_left_when_the_episode_had_no_step(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    recording.on_state(ended(ABORTED, -1), S)
+    assert not (tmp_path / "episodes").exists() or not list((tmp_path / "episodes").iterdir())
+
+
+def test_episode_is_closed_as_aborted_when_the_next_one_begins_unannounced(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    recording.on_state(replace(STATE, phase=ACTING, judged_step=0), S)
+    feed(recording, observation(0), decision(0), answer(0))
+    recording.on_state(replace(STATE, episode_id="run-00001", phase=READY), S)
+    assert read_episode(list_episodes(tmp_path)[0]).outcome == ABORTED
+
+
+def test_file_is_closed_whole_when_the_recorder_is_stopped(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    feed(recording, observation(0), decision(0), observation(1))
+    recording.stop("Ctrl-C")
+    episode = read_episode(list_episodes(tmp_path)[0])
+    assert (episode.outcome, episode.about.reason, episode.steps) == (ABORTED, "Ctrl-C", 1)
+
+
+def test_side_messages_are_kept_with_their_step_when_it_is_written(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    picture = Raw("front/image_raw/compressed", schemas.COMPRESSED_IMAGE, 5, b"\0\1\0\0jpeg")
+    recording.on_side(picture, "run-00000", 0)
+    feed(recording, observation(0), decision(0))
+    recording.on_state(ended(TIMEOUT, 0), S)
+    assert b"jpeg" in list_episodes(tmp_path)[0].read_bytes()
+
+
+def test_no_episode_is_begun_when_the_disk_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1_000_000))
+    recording = begun(tmp_path)
+    feed(recording, observation(0), decision(0))
+    assert "1 MB free" in recording.trouble and "free some space" in recording.trouble
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1_000_000_000))
+    recording.on_state(replace(STATE, phase=ACTING), 0)
+    assert not recording.is_recording, "an episode that lacks its first steps is not begun"
+    recording.on_state(replace(STATE, episode_id="run-00001"), 0)
+    assert recording.trouble == ""
+
+
+def test_episode_ends_whole_and_the_next_is_recorded_when_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = begun(tmp_path)
+    feed(recording, observation(0), decision(0), observation(1), decision(1))
+
+    def full(self: EpisodeWriter) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EpisodeWriter, "flush", full)
+        feed(recording, observation(2), decision(2))
+    assert "no space left" in recording.trouble and "whole steps kept" in recording.trouble
+    feed(recording, observation(3), decision(3))
+    recording.on_state(ended(TIMEOUT, 3), S)
+    episode = read_episode(list_episodes(tmp_path)[0])
+    assert episode.complete.all() and episode.steps >= 2 and "no space left" in episode.about.reason
+    recording.on_state(replace(STATE, episode_id="run-00001"), S)
+    assert recording.trouble == ""
+
+
+def test_nothing_is_overwritten_when_the_recorder_comes_back_in_mid_episode(tmp_path: Path) -> None:
+    first = begun(tmp_path)
+    feed(first, observation(0), decision(0))
+    first.stop("restart")
+    again = begun(tmp_path)
+    feed(again, observation(1), decision(1))
+    again.stop("end")
+    assert read_episode(list_episodes(tmp_path)[0]).about.reason == "restart"

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from armtune_policies.contract import ManualClock
+from armtune_runtime.learner_process import PAUSE_NS, LearnerProcess, Offer
+
+WELL = """
+tell(event="ready")
+for line in sys.stdin:
+    name = json.loads(line)["episode_id"]
+    tell(event="progress", update=1)
+    tell(event="offer", version="head-" + name, folder="/heads", manifest_digest="d")
+"""
+DIES = """
+tell(event="ready")
+sys.stdin.readline()
+sys.exit(3)
+"""
+HANGS = """
+tell(event="ready")
+sys.stdin.readline()
+time.sleep(60)
+"""
+FAILS = """
+print("not an event", flush=True)
+tell(event="ready")
+for line in sys.stdin:
+    tell(event="nothing", reason="no successful episodes")
+"""
+HEAD = "import json, sys, time\ndef tell(**event): print(json.dumps(event), flush=True)\n"
+
+
+def program(text: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-S", "-c", HEAD + text], stdin=pipe, stdout=pipe, text=True)
+
+
+class Held:
+    """A learner process of a given program; time passes only when told."""
+
+    def __init__(self, *texts: str, restarts: int = 3, refit_every: int = 1) -> None:
+        self.clock, self.starts, self.offers = ManualClock(1), 0, list[Offer]()
+        self._texts = texts
+        self.learner = LearnerProcess(self._start, self.clock, restarts, hang_s=60.0, refit_every=refit_every)
+
+    def _start(self) -> subprocess.Popen[str]:
+        self.starts += 1
+        return program(self._texts[min(self.starts, len(self._texts)) - 1])
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < end, (self.learner.state, self.learner.trouble)
+            self.offers += self.learner.poll()
+            time.sleep(0.005)
+
+    def is_state(self, state: str) -> Callable[[], bool]:
+        return lambda: self.learner.state == state
+
+
+@pytest.fixture
+def hold() -> Iterator[Callable[..., Held]]:
+    held: list[Held] = []
+
+    def make(*texts: str, **settings: int) -> Held:
+        held.append(Held(*texts, **settings))
+        return held[-1]
+
+    yield make
+    for each in held:
+        each.learner.close()
+
+
+def test_offer_is_heard_when_an_episode_finished(hold) -> None:
+    held = hold(WELL)
+    held.learner.finished("run-00000")
+    held.until(lambda: bool(held.offers))
+    assert held.offers == [Offer("head-run-00000", "/heads", "d")]
+    assert held.learner.state == "waiting"
+
+
+def test_one_request_names_the_newest_when_several_episodes_finished(hold) -> None:
+    held = hold(WELL, refit_every=3)
+    for number in range(5):
+        held.learner.finished(f"run-{number}")
+    held.until(lambda: bool(held.offers))
+    held.learner.finished("run-5")
+    held.learner.finished("run-6")
+    held.until(held.is_state("waiting"))
+    assert [offer.version for offer in held.offers] == ["head-run-4"]
+
+
+def test_request_is_asked_again_when_the_learner_died_over_it(hold) -> None:
+    held = hold(DIES, WELL)
+    held.learner.finished("run-00000")
+    held.until(held.is_state("ended"))
+    assert held.learner.trouble == "the learner ended with code 3"
+    held.clock.advance(PAUSE_NS / 1e9)
+    held.until(lambda: bool(held.offers))
+    assert held.starts == 2 and held.offers[0].version == "head-run-00000"
+
+
+def test_learner_is_ended_and_started_again_when_it_hangs(hold) -> None:
+    held = hold(HANGS, WELL)
+    held.learner.finished("run-00000")
+    held.until(held.is_state("refitting"))
+    held.clock.advance(61)
+    held.until(held.is_state("ended"))
+    assert "no sign for 60 s" in held.learner.trouble
+    held.clock.advance(1)
+    held.until(lambda: bool(held.offers))
+
+
+def test_learner_is_given_up_when_its_restarts_are_spent(hold) -> None:
+    held = hold(DIES, restarts=1)
+    held.learner.finished("run-00000")
+    held.until(held.is_state("ended"))
+    held.clock.advance(2)
+    held.until(held.is_state("given up"))
+    held.clock.advance(100)
+    assert held.learner.poll() == [] and held.starts == 2
+
+
+def test_learner_waits_for_the_next_episode_when_nothing_came_of_a_refit(hold) -> None:
+    held = hold(FAILS)
+    held.until(held.is_state("waiting"))
+    held.learner.finished("run-00000")
+    held.until(lambda: held.learner.trouble == "no successful episodes")
+    assert held.learner.state == "waiting" and held.offers == []
+
+
+def test_process_ends_when_closed(hold) -> None:
+    held = hold(HANGS)
+    held.until(held.is_state("waiting"))
+    process = held.learner._process
+    held.learner.close(timeout_s=0.2)
+    assert process.poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [({"wrong": 1}, "unknown key 'wrong'"), ({"policy_folder": "absent", "run_folder": "."}, "no such file")],
+    ids=["unknown key", "no policy"],
+)
+def test_entry_point_says_what_is_wrong_when_the_job_is_bad(job: dict, says: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "armtune_policies.learn.process", json.dumps(job)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, text=True, cwd=tmp_path) as process:
+        assert process.wait(timeout=60) == 1
+        said = process.stderr.read()
+    assert says in said and "Traceback" not in said

@@ -1,0 +1,83 @@
+"""Ten thousand streams of anything at all through the gate's core: no bound is exceeded, nothing moves unarmed."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from streams import THEMES, run, run_many
+
+from armtune_policies.contract import DIRECTIONS, Decision, Direction
+from armtune_sim.experts import EXPERTS, make_expert
+from armtune_sim.gated import GatedWorld
+
+STREAMS, CHUNK, PROCESSES = 10_000, 250, 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_no_bound_is_exceeded_in_ten_thousand_streams_of_anything() -> None:
+    chunks = [range(at, at + CHUNK) for at in range(0, STREAMS, CHUNK)]
+    bad, counts = [], Counter[str]()
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+        for found, more in pool.map(run_many, chunks):
+            bad, counts = bad + found, counts + more
+    said = "\n".join(f"seed {o.seed} ({o.theme}): {'; '.join(v.text for v in o.violations)}" for o in bad[:10])
+    assert not bad, f"{len(bad)} of {STREAMS} streams; streams.run(seed) plays one again\n{said}"
+    assert counts["streams"] == STREAMS
+    # A gate that refuses everything would be safe, too.
+    assert counts["accepted"] > STREAMS and counts["moved"] > 0.8 * STREAMS, counts
+    assert counts["refused"] > STREAMS / 2, counts
+    assert all(counts[theme] > 0.5 * STREAMS / len(THEMES) for theme in THEMES), counts
+
+
+def test_stream_is_the_same_when_its_seed_is() -> None:
+    for seed in range(len(THEMES)):
+        assert run(seed) == run(seed)
+
+
+@pytest.mark.slow
+def test_clean_proposals_pass_unlimited_and_are_followed_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    decisions, errors_m = list[Decision](), list[float]()
+    for task in EXPERTS:
+        world = GatedWorld(task)
+        monkeypatch.setattr(world.world, "tick", watched_tick(world, errors_m))
+        for direction in DIRECTIONS:
+            for seed in range(3):
+                decisions += demonstrate(world, task, direction, seed)
+        world.world.close()
+    clean = [d for d in decisions if not d.limited_by and not d.refused and d.allowed == d.proposed]
+    p50_mm, worst_mm = 1e3 * np.percentile(errors_m, [50, 100])
+    said = f"{len(clean)} of {len(decisions)} unchanged; tracking error p50 {p50_mm:.2f} mm, max {worst_mm:.2f} mm"
+    print(said)
+    limited = Counter(name for d in decisions for name in d.limited_by)
+    assert len(clean) >= 0.99 * len(decisions) and len(decisions) > 300, (said, limited)
+    assert worst_mm < 1e3 * world.params.safety.tracking_lost_m, said
+
+
+def demonstrate(world: GatedWorld, task: str, direction: Direction, seed: int, longest: int = 50) -> list[Decision]:
+    """The decisions of one demonstration, up to its end."""
+    world.reset(seed, direction)
+    world.begin(f"clean-{seed}")
+    expert = make_expert(task, direction, np.random.default_rng(seed))
+    made: list[Decision] = []
+    while not expert.done and len(made) < longest:
+        made.append(world.step(expert.propose(world.world.scene)))
+    return made
+
+
+def watched_tick(world: GatedWorld, errors_m: list[float]) -> Callable[[NDArray[np.float64]], None]:
+    """The world's tick, noting how far [m] the tool then is from where its setpoint has it."""
+    tick = world.world.tick
+
+    def watched(setpoint: NDArray[np.float64]) -> None:
+        tick(setpoint)
+        told, measured = (world.kinematics.tool_pose(q[:-1])[0] for q in (setpoint, world.world.joints_measured()))
+        errors_m.append(float(np.linalg.norm(told - measured)))
+
+    return watched

@@ -1,0 +1,132 @@
+"""Who is configured next, who is lost, whose restarts are spent."""
+
+from __future__ import annotations
+
+import pytest
+from gate_rig import gate_params
+
+from armtune_safety.watch import ACTIVE, GIVEN_UP, INACTIVE, LOST, UNCONFIGURED, Watch
+
+S = 10**9
+SAFETY = gate_params().safety
+
+
+class World:
+    """Two nodes that beat and answer as told."""
+
+    def __init__(self) -> None:
+        self.watch = Watch(("gate", "learner"), ("learner",), SAFETY, start_s=60.0, lost_s=SAFETY.heartbeat_lost_s)
+        self.t_ns, self.states = 0, {"gate": UNCONFIGURED, "learner": UNCONFIGURED}
+        self.calls: list[tuple[str, str]] = []
+
+    def run(self, seconds: float, silent: tuple[str, ...] = (), seq: int = 1) -> World:
+        for _ in range(round(seconds * 20)):
+            self.t_ns += S // 20
+            for name in self.states:
+                if name not in silent:
+                    self.watch.heard(name, 1, seq, 0.1, self.t_ns)
+            self.watch.look(self.t_ns)
+            if ask := self.watch.due(self.t_ns):
+                self.answer(ask)
+        return self
+
+    def answer(self, ask) -> None:
+        if ask.what != "state":
+            self.calls.append((ask.node, ask.what))
+            self.states[ask.node] = {"configure": INACTIVE, "activate": ACTIVE}[ask.what]
+        self.watch.answered(ask, self.states[ask.node], self.t_ns)
+
+    def phase(self, name: str) -> str:
+        return self.watch.nodes[name].phase
+
+
+@pytest.fixture
+def world() -> World:
+    return World().run(2.0)
+
+
+def test_nodes_come_up_in_table_order(world: World) -> None:
+    assert world.watch.all_active() and not world.watch.faults
+    assert world.calls == [(n, what) for n in ("gate", "learner") for what in ("configure", "activate")]
+
+
+def test_later_node_waits_for_an_earlier_one_at_the_start() -> None:
+    world = World().run(2.0, silent=("gate",))
+    assert world.calls == []
+
+
+def test_silent_node_is_lost_within_its_bound_and_comes_back(world: World) -> None:
+    world.run(0.9, silent=("gate",))
+    assert world.phase("gate") == ACTIVE
+    world.run(0.3, silent=("gate",))
+    assert world.phase("gate") == LOST and "gate: silent" in world.watch.faults[0]
+    world.states["gate"] = UNCONFIGURED
+    world.run(1.0)
+    assert world.phase("gate") == ACTIVE and world.calls[-2:] == [("gate", "configure"), ("gate", "activate")]
+
+
+def test_loss_of_a_spare_node_is_no_fault(world: World) -> None:
+    world.run(1.5, silent=("learner",))
+    assert world.phase("learner") == LOST and not world.watch.faults
+
+
+def test_fast_restart_is_seen_when_the_count_goes_back(world: World) -> None:
+    world.run(0.5, seq=9)
+    world.watch.heard("gate", 2, 0, -1.0, world.t_ns)
+    assert world.phase("gate") == LOST and "restarted" in world.watch.faults[0]
+
+
+def test_fast_restart_is_seen_when_an_active_node_turns_out_unconfigured(world: World) -> None:
+    world.states["gate"] = UNCONFIGURED
+    world.run(3.0)
+    assert "found unconfigured" in world.watch.faults[0] and world.phase("gate") == ACTIVE
+
+
+def test_node_is_given_up_when_its_restarts_are_spent(world: World) -> None:
+    for _ in range(SAFETY.restarts + 1):
+        world.run(1.2, silent=("gate",))
+        world.states["gate"] = UNCONFIGURED
+        world.run(1.0)
+    assert world.phase("gate") == GIVEN_UP and "lost 4 times in 60 s" in world.watch.faults[-1]
+    assert world.watch.missing() == "gate"
+
+
+def test_arm_is_kept_down_while_a_node_it_needs_is_lost_and_until_it_works_again(world: World) -> None:
+    assert world.watch.missing() == ""
+    world.states["gate"] = UNCONFIGURED
+    world.run(1.2, silent=("gate",))
+    assert world.watch.missing() == "gate"
+    world.run(2.0)
+    assert world.phase("gate") == ACTIVE and world.watch.missing() == ""
+
+
+def test_spare_node_that_is_given_up_does_not_keep_the_arm_down(world: World) -> None:
+    for _ in range(SAFETY.restarts + 1):
+        world.run(1.2, silent=("learner",))
+        world.run(1.0)
+    assert world.phase("learner") == GIVEN_UP and world.watch.missing() == ""
+
+
+def test_old_restarts_are_forgotten(world: World) -> None:
+    for _ in range(SAFETY.restarts + 2):
+        world.run(1.2, silent=("gate",))
+        world.run(61.0)
+    assert world.phase("gate") == ACTIVE
+
+
+def test_call_without_an_answer_ends_at_its_bound(world: World) -> None:
+    world.states["gate"] = UNCONFIGURED
+    world.run(1.2, silent=("gate",))
+    world.watch.heard("gate", 1, 1, 0.1, world.t_ns)
+    ask = world.watch.due(world.t_ns)
+    assert ask is not None and world.watch.due(world.t_ns + S) is None
+    world.t_ns += 3 * S
+    world.watch.heard("gate", 1, 1, 0.1, world.t_ns)
+    world.watch.due(world.t_ns)
+    assert world.watch.nodes["gate"].reason == "state failed"
+
+
+def test_watcher_that_slept_accuses_nobody(world: World) -> None:
+    world.t_ns += 5 * S
+    world.watch.look(world.t_ns)
+    assert world.watch.all_active()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from armtune_policies.contract import TaskPair
+from armtune_policies.store.episode_reader import read_episode
+from armtune_sim.collect import LINGER_STEPS, collect
+from armtune_sim.env import ArmEnv
+
+TASK = TaskPair(name="drawer", forward="open the drawer", backward="close the drawer", episode_steps=30)
+
+
+@pytest.fixture(scope="module")
+def env() -> ArmEnv:
+    return ArmEnv("drawer", episode_steps=30)
+
+
+def test_episode_file_ends_in_success_when_the_expert_does(env: ArmEnv, tmp_path: Path) -> None:
+    (made,) = collect(env, TASK, "backward", 1, seed=0, noise=0.1, folder=tmp_path, first_index=7)
+    episode = read_episode(made.path)
+    assert (made.episode_id, made.is_success) == ("demos-00007", True)
+    assert (episode.outcome, episode.sentence, episode.steps) == ("success", "close the drawer", made.steps)
+    assert episode.images["front"].shape == (made.steps, 96, 96, 3)
+    assert episode.allowed.shape == (made.steps, 7)
+    assert episode.complete.all()
+    assert not episode.intervention.any()
+    assert made.steps > LINGER_STEPS
+
+
+def test_failures_are_kept_when_episodes_are_spoilt(env: ArmEnv, tmp_path: Path) -> None:
+    made = list(collect(env, TASK, "forward", 2, seed=1, noise=0.0, folder=tmp_path, failure_rate=0.99))
+    outcomes = [read_episode(one.path).outcome for one in made]
+    assert "timeout" in outcomes
+    assert [one.is_success for one in made] == [outcome == "success" for outcome in outcomes]
+
+
+def test_episodes_are_alike_when_the_seed_is(env: ArmEnv, tmp_path: Path) -> None:
+    first, again = (
+        read_episode(made.path)
+        for folder in ("a", "b")
+        for made in collect(env, TASK, "forward", 1, seed=5, noise=0.3, folder=tmp_path / folder)
+    )
+    np.testing.assert_array_equal(first.images["front"], again.images["front"])
+    np.testing.assert_array_equal(first.state, again.state)
+    np.testing.assert_array_equal(first.allowed, again.allowed)
+
+
+def test_nothing_is_left_when_collecting_is_broken_off(env: ArmEnv, tmp_path: Path, monkeypatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(env, "step", broken)
+    with pytest.raises(KeyboardInterrupt):
+        list(collect(env, TASK, "forward", 1, seed=0, noise=0.0, folder=tmp_path))
+    assert list(tmp_path.iterdir()) == []
