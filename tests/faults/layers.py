@@ -111,9 +111,7 @@ def stays_stopped(graph: FaultStack, case: Case) -> None:
 @contextmanager
 def signalled(graph: FaultStack, node: str, number: int) -> Iterator[int]:
     """A signalled node; one that was stopped goes on after the block."""
-    pid = graph.up.nodes()[node]
-    since_ns = time.monotonic_ns()
-    os.kill(pid, number)
+    pid, since_ns = graph.up.nodes()[node], graph.signal(node, number)
     try:
         yield since_ns
     finally:

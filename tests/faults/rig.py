@@ -95,6 +95,7 @@ class FaultStack:
         self.log = ArmLog(self.up.run / "logs/arm.csv")
         self.witness = Witness(self.up.run / "logs/arm.csv", config)
         self._asked_ns: list[int] = []
+        self._died_ns: dict[str, int] = {}
         self._clients: dict[str, Any] = {}
         self.arm_refused = ""
         try:
@@ -187,6 +188,8 @@ class FaultStack:
 
         self.wait(ready, "armed again", timeout_s)
         self.wait(lambda: self.gate.last.armed, "the gate says that it is armed")
+        died_ns = self._died_ns.get("episode_node", 0)
+        self.wait(lambda: bool(self.episodes.since(died_ns)), "the new episode node says what it does")
         if self._is_idle():
             self._goal = self._practice.send_goal_async(action.Practice.Goal())
             self.wait(lambda: not self._is_idle(), "practice begins")  # a second goal would be refused
@@ -258,6 +261,8 @@ class FaultStack:
         pid = self.up.nodes()[node]
         since_ns = time.monotonic_ns()
         os.kill(pid, number)
+        if number == signal.SIGKILL:
+            self._died_ns[node] = since_ns
         return since_ns
 
     def twin(self, node: str, folder: Path) -> subprocess.Popen[bytes]:

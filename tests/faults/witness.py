@@ -46,7 +46,8 @@ class Witness:
     def violations(self, since_ns: int, events: tuple[Event, ...] = ()) -> list[str]:
         """What the oracle says was broken since a moment; without events, of the limits alone.
 
-        A log with a gap is judged in pieces: a simulator that was killed begins anew, at home.
+        A log with a gap is judged in pieces: a simulator that was killed begins anew, at home; one that hung goes on
+        to brake if it was stopped meanwhile.
         """
         marks = events or (Event(since_ns - 1, "armed"),)
         whole = self.log(since_ns)
@@ -57,7 +58,7 @@ class Witness:
                 continue
             first, last = int(whole.t_ns[start]), int(whole.t_ns[end - 1])
             before = [mark for mark in marks if mark.t_ns < first]
-            inside = [Event(first - 1, before[-1].kind)] if before and before[-1].kind == "armed" else []
+            inside = [Event(first - (kind == "armed"), kind) for kind in [mark.kind for mark in before][-1:]]
             inside += [mark for mark in marks if first <= mark.t_ns <= last]
             found += self._oracle.judge(whole.between(first, last + 1), inside)
         return [f"{v.rule}: {v.text} at {v.t_ns}" for v in found]

@@ -129,6 +129,12 @@ def test_learner_is_given_up_when_its_restarts_are_spent(hold) -> None:
     assert held.learner.poll() == [] and held.starts == 2
 
 
+def test_learner_is_given_up_at_once_when_it_refuses_its_job(hold) -> None:
+    held = hold("sys.exit(78)", restarts=3)
+    held.until(lambda: held.learner.state == "given up")
+    assert held.starts == 1 and "refused its job" in held.learner.trouble
+
+
 def test_learner_waits_for_the_next_episode_when_nothing_came_of_a_refit(hold) -> None:
     held = hold(FAILS)
     held.until(held.is_state("waiting"))
@@ -146,14 +152,14 @@ def test_process_ends_when_closed(hold) -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "says"),
-    [({"wrong": 1}, "unknown key 'wrong'"), ({"policy_folder": "absent", "run_folder": "."}, "no such file")],
+    ("job", "says", "code"),
+    [({"wrong": 1}, "unknown key 'wrong'", 78), ({"policy_folder": "absent", "run_folder": "."}, "no such file", 1)],
     ids=["unknown key", "no policy"],
 )
-def test_entry_point_says_what_is_wrong_when_the_job_is_bad(job: dict, says: str, tmp_path: Path) -> None:
+def test_entry_point_says_what_is_wrong_when_the_job_is_bad(job: dict, says: str, code: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "armtune_policies.learn.process", json.dumps(job)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stderr=pipe, text=True, cwd=tmp_path) as process:
-        assert process.wait(timeout=60) == 1
+        assert process.wait(timeout=60) == code
         said = process.stderr.read()
     assert says in said and "Traceback" not in said

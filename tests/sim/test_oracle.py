@@ -141,6 +141,19 @@ def test_speeding_up_is_found_when_it_follows_a_stop_and_ticks_came_late(seed: i
     assert "faster after a stop" in rules(seen, events, BLURRED)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32))
+def test_braking_alone_is_allowed_when_the_log_begins_with_the_stop(seed: int) -> None:
+    log, events = clean()
+    seen = caught_up(log, np.random.default_rng(seed))
+    seen = seen.between(events[-1].t_ns, 2**63 - 1)
+    stop = (Event(int(seen.t_ns[0]), "stop"),)
+    assert BLURRED.judge(seen, stop) == []
+    assert rules(seen, (), BLURRED) == {"moved before arming"}
+    onward = seen.setpoint + np.linspace(0.0, 1.0, len(seen.t_ns))[:, None] * np.eye(7)[0]
+    assert rules(replace(seen, setpoint=onward), stop, BLURRED) & {"moved after a stop", "faster after a stop"}
+
+
 def test_nothing_is_found_when_a_resting_setpoint_is_put_where_the_arm_was_moved() -> None:
     log, _ = clean()
     q, m = np.repeat(log.setpoint[:1], 20, axis=0), np.repeat(log.measured[:1], 20, axis=0)

@@ -22,7 +22,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from armtune_policies.contract import ActionSpec, Checked, ConfigError, ObservationSpec, choice, file_digest, num, text
 from armtune_policies.store.episode_reader import list_episodes, read_episode
@@ -148,7 +148,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         job = LearnerJob.from_mapping(json.loads(arguments[0]) if arguments else {})
     except ValueError as why:
-        sys.exit(f"error: learner: {why}")
+        _refuse(why)
     os.nice(job.nice)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     resource.setrlimit(resource.RLIMIT_AS, (job.memory_mb << 20, job.memory_mb << 20))
@@ -159,8 +159,16 @@ def main(argv: list[str] | None = None) -> None:
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
     try:
         serve(Learner(job, out), lines)
-    except (ConfigError, OSError, ValueError) as why:
+    except ConfigError as why:
+        _refuse(why)
+    except (OSError, ValueError) as why:
         sys.exit(f"error: learner: {why}")
+
+
+def _refuse(why: ValueError) -> NoReturn:
+    """End with what says that starting again cannot help (sysexits.h)."""
+    print(f"error: learner: {why}", file=sys.stderr)
+    sys.exit(os.EX_CONFIG)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def _process(spec: NodeSpec, folder: Path, budget: RespawnBudget) -> list[Any]:
         namespace=spec.namespace,
         parameters=[str(parameter_path(folder, spec))],
         remappings=list(spec.remaps),
-        additional_env={**overlay, **dict(spec.environment)},
+        additional_env=environment.node_environment(spec, overlay),
         output="both",
         emulate_tty=True,
     )

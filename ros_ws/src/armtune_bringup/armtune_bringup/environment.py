@@ -7,11 +7,15 @@ import importlib.util
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from armtune_policies.contract import ConfigError
 
-PROFILE, FAST_DDS = "fastdds_loopback.xml", "rmw_fastrtps_cpp"
+from .spec import NodeSpec
+
+PROFILE, UNSHARED, FAST_DDS = "fastdds_loopback.xml", "fastdds_unshared.xml", "rmw_fastrtps_cpp"
+PROFILES_FILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 DOMAINS = range(233)
 """Domain ids whose ports fit below 65536."""
 
@@ -36,18 +40,18 @@ def domain() -> int:
     return int(text)
 
 
-def profile() -> Path:
-    """Return the Fast DDS profile: the checkout's, or the installed copy.
+def profile(name: str = PROFILE) -> Path:
+    """Return a Fast DDS profile: the checkout's, or the installed copy.
 
     Raises:
         FileNotFoundError: when there is none.
     """
-    beside = Path(__file__).resolve().parents[1] / "config" / PROFILE
-    installed = [Path(prefix) / "share/armtune_bringup/config" / PROFILE for prefix in prefixes()]
+    beside = Path(__file__).resolve().parents[1] / "config" / name
+    installed = [Path(prefix) / "share/armtune_bringup/config" / name for prefix in prefixes()]
     for path in (beside, *installed):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"{PROFILE} is not installed; run `make build`, or source install/setup.bash")
+    raise FileNotFoundError(f"{name} is not installed; run `make build`, or source install/setup.bash")
 
 
 def prefixes() -> list[str]:
@@ -63,7 +67,7 @@ def ros_environment(domain_id: int, log_folder: Path | None = None) -> dict[str,
     """
     wanted = {
         "AMENT_PREFIX_PATH": os.pathsep.join(prefixes()),
-        "FASTRTPS_DEFAULT_PROFILES_FILE": os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE") or str(profile()),
+        PROFILES_FILE: os.environ.get(PROFILES_FILE) or str(profile()),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or _range(),
         "ROS_DOMAIN_ID": str(domain_id),
         "PYTHONUNBUFFERED": "1",
@@ -72,6 +76,16 @@ def ros_environment(domain_id: int, log_folder: Path | None = None) -> dict[str,
     if log_folder is not None:
         wanted["ROS_LOG_DIR"] = str(log_folder)
     return wanted
+
+
+def node_environment(spec: NodeSpec, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of one node: what all have, what its row adds, and a profile without shared memory
+    where it asks for that and the user named no profile of his own.
+    """
+    made = {**base, **dict(spec.environment)}
+    if not spec.shares_memory and made[PROFILES_FILE] == str(profile()):
+        made[PROFILES_FILE] = str(profile(UNSHARED))
+    return made
 
 
 def _range() -> str:

@@ -47,7 +47,7 @@ def graph(config: Config, world: World, run: RunFacts) -> tuple[NodeSpec, ...]:
     if config.camera.source != "sim":
         rows += [_camera(facts, name) for name in config.camera.names]
     rows += [
-        _row("armtune_safety", "gate_node", GateParams, facts),
+        _row("armtune_safety", "gate_node", GateParams, facts, shares_memory=False),
         _row("armtune_runtime", "reward_node", RewardNodeParams, facts),
         _row("armtune_runtime", "policy_node", PolicyNodeParams, facts, remaps=_faulty(POLICY_SAYS) if faults else ()),
         _row("armtune_runtime", "recorder_node", RecorderNodeParams, facts),
@@ -56,7 +56,11 @@ def graph(config: Config, world: World, run: RunFacts) -> tuple[NodeSpec, ...]:
     ]
     managed = {"nodes": tuple(row.name for row in rows)}
     # Without its supervisor a graph must not go on: no respawn, the runner ends it and says why.
-    return (*rows, _row("armtune_safety", "supervisor_node", SupervisorParams, {**facts, **managed}, respawns=0))
+    told = {**facts, **managed}
+    return (
+        *rows,
+        _row("armtune_safety", "supervisor_node", SupervisorParams, told, respawns=0, shares_memory=False),
+    )
 
 
 def _check_world(config: Config, world: World) -> None:
@@ -110,6 +114,7 @@ def _row(
     respawns: int | None = None,
     remaps: tuple[tuple[str, str], ...] = (),
     environment: tuple[tuple[str, str], ...] = (),
+    shares_memory: bool = True,
 ) -> NodeSpec:
     """One row; the node is told those facts that its settings have a field for."""
     told = kind.from_mapping({field.name: facts[field.name] for field in fields(kind) if field.name in facts})
@@ -123,6 +128,7 @@ def _row(
         max_respawns=facts["safety"].restarts if respawns is None else respawns,
         respawn_window_s=facts["safety"].restart_window_s,
         environment=environment,
+        shares_memory=shares_memory,
     )
 
 

@@ -154,7 +154,7 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
-                env={**self._env, **dict(child.spec.environment)},
+                env=environment.node_environment(child.spec, self._env),
                 start_new_session=True,
             )
         finally:

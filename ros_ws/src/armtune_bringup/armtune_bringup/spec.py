@@ -9,7 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One process: what to start, what it is told, how often it may come back."""
+    """One process: what to start, what it is told, how often it may come back.
+
+    What guards the arm shares no memory: a process that dies or hangs in the middle of Fast DDS' shared memory
+    blocks all who write there, for 1 s until its health check (eProsima/Fast-DDS#5469).
+    """
 
     package: str
     executable: str
@@ -20,6 +24,7 @@ class NodeSpec:
     max_respawns: int = 0
     respawn_window_s: float = 60.0
     environment: tuple[tuple[str, str], ...] = ()
+    shares_memory: bool = True
 
 
 class RespawnBudget:

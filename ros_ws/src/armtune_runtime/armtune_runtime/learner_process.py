@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -39,7 +40,7 @@ class LearnerProcess:
     """The process and its state; ``poll`` often, it never blocks.
 
     A process that ends, or gives no sign for ``hang_s`` while it works, is started again
-    at most ``restarts`` times; a request it left unanswered is asked again.
+    at most ``restarts`` times; a request it left unanswered is asked again. One that refuses its job is given up.
     """
 
     def __init__(
@@ -80,11 +81,14 @@ class LearnerProcess:
         if self._process is None:
             self._begin()
         elif self._process.poll() is not None:
-            self._ended(f"the learner ended with code {self._process.returncode}")
+            if (code := self._process.returncode) == os.EX_CONFIG:
+                self._ended("the learner refused its job; its log says why", restarts=0)
+            else:
+                self._ended(f"the learner ended with code {code}", self._restarts_left)
         elif (self._asked or not self._is_ready) and self._clock.now_ns() - self._sign_ns > self._hang_ns:
             self._process.kill()
             self._process.wait(timeout=5)
-            self._ended(f"the learner gave no sign for {self._hang_ns / 1e9:g} s")
+            self._ended(f"the learner gave no sign for {self._hang_ns / 1e9:g} s", self._restarts_left)
         elif self._is_ready and not self._asked and len(self._episodes) >= self._every:
             self._ask(self._episodes[-1])
             self._episodes.clear()
@@ -136,14 +140,11 @@ class LearnerProcess:
         self._sign_ns = self._clock.now_ns()
         threading.Thread(target=_hear, args=(self._process.stdout, self._heard), daemon=True).start()
 
-    def _ended(self, why: str) -> None:
+    def _ended(self, why: str, restarts: int) -> None:
         self._process, self._is_ready, self.trouble = None, False, why
         self._ended_ns = self._clock.now_ns()
-        if self._restarts_left > 0:
-            self._restarts_left -= 1
-            self.state = "ended"
-        else:
-            self.state = "given up"
+        self._restarts_left = max(restarts - 1, 0)
+        self.state = "ended" if restarts > 0 else "given up"
 
     def _ask(self, episode_id: str) -> None:
         self._asked, self.state, self._sign_ns = episode_id, "refitting", self._clock.now_ns()

@@ -342,12 +342,14 @@ class Oracle:
         """Of rows ``jitter_s`` old: how far it went since the stop, and how far brakes would let it.
 
         A controller that catches up logs rows a millisecond apart, each with a whole tick's motion: they bear no speed.
+        A log that begins with the stop shows no speed before it: that may have been any that is allowed.
         """
         last = int(np.searchsorted(t_ns, since_ns, side="right"))
         first = max(int(np.searchsorted(log.t_ns, log.t_ns[last] - _WINDOW_S * 1e9, side="right")) - 1, 0)
         window_s = max((log.t_ns[last] - log.t_ns[first]) / 1e9, _WINDOW_S)
         mean = np.abs(log.setpoint[last] - log.setpoint[first]) / (window_s - self._jitter_s)
-        was = np.minimum(mean + self._a * (window_s / 2.0 + self._jitter_s), self._v) + self._still_rising
+        reached = mean + self._a * (window_s / 2.0 + self._jitter_s) if last else self._v
+        was = np.minimum(reached, self._v) + self._still_rising
         late_s = self._jitter_s + 2.0 / self._safety.gate_tick_hz + 2.0 * self._a / self._j
         rows = np.flatnonzero(braking)
         for i, way in zip(rows, np.cumsum(speed[rows] * np.diff(log.t_ns)[rows, None] / 1e9, axis=0)):
