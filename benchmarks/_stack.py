@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from armtune_bringup.settings import Config  # noqa: E402
-from armtune_interfaces.msg import EpisodeState, GateState  # noqa: E402
+from armtune_interfaces.msg import EpisodeState, GateState, Heartbeat  # noqa: E402
 from armtune_interfaces.srv import Arm  # noqa: E402
 from armtune_policies.contract import topics  # noqa: E402
-from armtune_safety.managed_node import LATCHED_QOS  # noqa: E402
+from armtune_safety.managed_node import EVENT_QOS, LATCHED_QOS  # noqa: E402
 from harness import Stack  # noqa: E402
 
 __all__ = ["ROOT", "Stack", "arm_gate", "diagnostics", "make_policy", "percentiles", "publish_episode"]
@@ -40,7 +40,9 @@ def make_policy(folder: Path, config: Config) -> Path:
 
 
 def arm_gate(stack: Stack) -> None:
-    """Arm the gate as an operator does, once it has seen joint states."""
+    """Arm the gate as an operator does, once it has seen joint states; a supervisor's heartbeat comes from here."""
+    beats = stack.publisher(topics.HEARTBEAT, Heartbeat, EVENT_QOS)
+    stack.node.create_timer(0.25, lambda: beats.publish(Heartbeat(node="supervisor_node")))
     answers: list[str] = []
 
     def armed() -> bool:
@@ -49,7 +51,10 @@ def arm_gate(stack: Stack) -> None:
         answers.append(answer.reason)
         return bool(answer.accepted)
 
-    stack.until(armed, what="the gate armed")
+    try:
+        stack.until(armed, what="the gate armed")
+    except AssertionError as why:
+        raise RuntimeError(f"{why}; it says: {answers[-1:] or 'nothing'}") from None
 
 
 def publish_episode(stack: Stack, config: Config, episode_id: str) -> None:

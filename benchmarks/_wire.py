@@ -25,16 +25,17 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from armtune_interfaces.msg import Decision, Proposal, StepTick
+from armtune_interfaces.msg import ControllerState, Decision, Proposal, StepTick
 from armtune_interfaces.srv import Lease
 from armtune_policies.contract import ActionSpec, topics
 from armtune_policies.contract.paths import config_root
-from armtune_safety.managed_node import CAMERA_QOS, COMMAND_QOS, EVENT_QOS, to_ns, to_stamp
+from armtune_safety.controller import Controller
+from armtune_safety.managed_node import CAMERA_QOS, COMMAND_QOS, EVENT_QOS, LATCHED_QOS, to_ns, to_stamp
 from armtune_safety.punctual import be_punctual
 from armtune_safety.settings import RobotParams
 
 HEIGHT_PX, WIDTH_PX, RATE_HZ = 480, 640, 30.0
-NAIVE_SETPOINT = "naive/setpoint"
+NAIVE_SETPOINT, SILENT_S = "naive/setpoint", 0.1
 
 
 class Camera(Node):
@@ -75,6 +76,10 @@ class Arm(Node):
         self.create_subscription(JointTrajectory, NAIVE_SETPOINT, self._on_naive, COMMAND_QOS)
         self.create_subscription(Proposal, topics.proposal("policy"), self._on_proposal, COMMAND_QOS)
         self.create_timer(0.01, self._tell)
+        self._says = self.create_publisher(ControllerState, topics.CONTROLLER_STATE, LATCHED_QOS)
+        state = ControllerState(is_simulated=True, **vars(Controller.enforcing(robot, SILENT_S, name="arm")))
+        state.stamp = self.get_clock().now().to_msg()
+        self._says.publish(state)
 
     def _tell(self) -> None:
         self._state.header.stamp = self.get_clock().now().to_msg()

@@ -27,10 +27,7 @@ from rich.progress import Progress
 
 from armtune_bringup.compose import compose
 from armtune_bringup.settings import Config
-from armtune_interfaces.msg import Heartbeat
-from armtune_policies.contract import topics
 from armtune_policies.contract.paths import config_root
-from armtune_safety.managed_node import EVENT_QOS
 from armtune_safety.settings import GateParams
 from armtune_sim.settings import SimNodeParams
 from benchmarks._stack import ROOT, Stack, arm_gate, percentiles
@@ -76,8 +73,6 @@ def measure(config: Config, seconds: float, what: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch, Stack(Path(scratch)) as stack:
         stack.bring_up("armtune_safety.gate_node", "gate_node", gate)
         stack.bring_up("armtune_sim.sim_node", "sim_node", sim)
-        beats = stack.publisher(topics.HEARTBEAT, Heartbeat, EVENT_QOS)
-        stack.node.create_timer(0.25, lambda: beats.publish(Heartbeat(node="supervisor_node")))
         arm_gate(stack)
         env = {**os.environ, "ROS_DOMAIN_ID": str(stack.domain), "ROS_LOG_DIR": str(stack.folder / "ros")}
         command = [sys.executable, "-m", "benchmarks._wire", "proposer", str(seconds + START_S)]

@@ -33,9 +33,12 @@ from armtune_policies.contract import Checked, flatten
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "ros_ws/src/armtune_bringup/config/fastdds_loopback.xml"
-os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(PROFILE))
+PROFILES_FILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+os.environ.setdefault(PROFILES_FILE, str(PROFILE))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SYSTEM_DEFAULT")
 
+GUARDS = ("armtune_safety.gate_node", "armtune_safety.supervisor_node")
+"""Nodes that share no memory, as in the table of nodes."""
 Remaps = Sequence[tuple[str, str]]
 WAIT_S = 20.0
 """One generous bound for everything a test waits for; it fails loudly."""
@@ -114,6 +117,8 @@ class Stack:
         command += ["--params-file", str(file)] if flat else []
         log = open(self.folder / f"{name}.log", "ab")
         env = {**os.environ, "ROS_DOMAIN_ID": str(self.domain), "ROS_LOG_DIR": str(self.folder / "ros")}
+        if module in GUARDS and env[PROFILES_FILE] == str(PROFILE):
+            env[PROFILES_FILE] = str(PROFILE.with_name("fastdds_unshared.xml"))
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
         return self.processes[name]
 
