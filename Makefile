@@ -34,7 +34,7 @@ bench: build ## all benchmarks; one: .venv/bin/armtune bench latency
 	for name in sim inference latency gate lockstep; do $(VENV)/bin/armtune bench $$name || exit 1; done
 
 lint: build ## style and types
-	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy $(wildcard policies/armtune_policies ros_ws/src/*/armtune_*/)
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy $(filter-out %.egg-info/,$(wildcard policies/armtune_policies ros_ws/src/*/armtune_*/))
 
 upgrade: ## newest versions that fit, written to constraints/ for this Python
 	$(PYTHON) constraints/upgrade.py
