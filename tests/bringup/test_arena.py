@@ -11,6 +11,7 @@ from armtune_bringup.arena import SimArena
 from armtune_bringup.compose import compose
 from armtune_bringup.stages import make_env
 from armtune_policies.learn.frozen import FrozenEncoder
+from armtune_policies.learn.unencoded import Unencoded
 from fixtures.tiny_models import tiny_policy
 
 
@@ -49,3 +50,12 @@ def test_the_same_seed_is_the_same_scene(arena: SimArena) -> None:
         found.append(arena.begin("forward"))
     np.testing.assert_array_equal(first[0].features, again[0].features)
     np.testing.assert_array_equal(first[0].state, again[0].state)
+
+
+def test_images_are_kept_for_those_who_learn_from_them(arena: SimArena) -> None:
+    arena.reset(2)
+    assert arena.begin("forward").images == {}
+    moment = SimArena(arena.env, Unencoded(arena.env.seen)).begin("forward")
+    assert moment.features.shape == (0,) and list(moment.images) == list(arena.env.seen.cameras)
+    for camera, image in moment.images.items():
+        np.testing.assert_array_equal(image, arena.env.observe()[f"image.{camera}"])

@@ -12,7 +12,9 @@ from armtune_bringup.compose import compose
 from armtune_bringup.finetuning import finetune_agent
 from armtune_bringup.stages import EVALUATION_SEED, collect_demos
 from armtune_policies.contract import ConfigError
+from armtune_policies.learn.saved import load_trajectory
 from armtune_policies.runtime.policy import Policy
+from armtune_policies.store.manifest import load_manifest
 from fixtures.tiny_models import tiny_policy
 
 CONFIG = [
@@ -73,8 +75,22 @@ def test_a_policy_that_is_no_agents_or_of_another_recipe_is_refused(tmp_path: Pa
         finetune_agent(learning(tmp_path, cloned), demos, None)
     with pytest.raises(ConfigError, match="agent: the policy was trained by calql, got 'iql'"):
         finetune_agent(learning(tmp_path, trained, "agent=iql"), demos, None)
-    with pytest.raises(ConfigError, match=r"agent\.pixels: practice learns on a frozen encoder so far, got drq"):
-        finetune_agent(learning(tmp_path, trained, "agent.pixels=drq"), demos, None)
-    with pytest.raises(ValueError, match="this one is"):
-        finetune_agent(learning(tmp_path, trained, "agent.gamma=0.9"), demos, None)
+    for other in ("agent.gamma=0.9", "agent.pixels=drq"):
+        with pytest.raises(ValueError, match="this one is"):
+            finetune_agent(learning(tmp_path, trained, other), demos, None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_from_pixels_practises_on_images_and_keeps_them(tmp_path: Path, demos: Path) -> None:
+    see = [f"policy.folder={tmp_path / 'calql'}", "agent=calql", "agent.pixels=drq", "agent.projection=16"]
+    before = pretrain_agent(read_overrides([*CONFIG, *SMALL, *see, "offline.updates=2"]), demos, None, None)
+    done = finetune_agent(learning(tmp_path, tmp_path / "calql", "practice.steps=9"), demos, None)
+    assert done["steps"] >= 9 and done["updates"] == done["steps"] and done["after"]["forward"]["n"] == 1
+    assert done["replay_mb"] >= (before["transitions"] + done["steps"]) * 32 * 32 * 3 / 1e6
+    episode = load_trajectory(tmp_path / "one/practice/episodes/000000.safetensors")
+    assert {name: frames.shape[1:] for name, frames in episode.images.items()} == {"front": (32, 32, 3)}
+    config = compose(CONFIG)
+    policy = Policy.load(tmp_path / "one/models/policy", config.policy.action, config.policy.observation)
+    assert policy.version == done["policy"] and policy.manifest.feature_size == 16
+    assert policy.manifest.provenance["agent"]["pixels"] == "drq"
+    assert policy.encoder_digest != load_manifest(tmp_path / "calql").encoder_digest  # practice trained it

@@ -9,8 +9,8 @@ The agent's first two sentences are those of forward and backward.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from armtune_policies.store.labels import STEP_REWARD, SUCCESS_REWARD
 
 from .actor_critic import Seen
 from .agent import Agent
+from .pixels import in_channels
 from .replay import Replay, mixed, share_now
 from .saved import load_training, load_trajectory, save_training, save_trajectory
 from .trajectory import Trajectory
@@ -44,6 +45,8 @@ class Moment:
     """(S,)."""
     is_success: bool | None
     """Of the direction under way, by true or learned reward; None where the judge does not know."""
+    images: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    """By camera, in the replay's order: (H, W, 3). Of an agent that learns from pixels; else none."""
 
 
 class Arena(Protocol):
@@ -248,7 +251,8 @@ class Practice:
 def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0) -> Floats:
     """Return the action (A,) in -1..1 at a moment: the mean, or shaken by ``spread`` of the policy's deviations."""
     vector = torch.from_numpy(np.concatenate([moment.features, moment.state])[None])
-    return agent.act(Seen(vector, torch.tensor([sentence])), spread)[0].numpy()
+    image = in_channels([frame[None] for frame in moment.images.values()])
+    return agent.act(Seen(vector, torch.tensor([sentence]), image), spread)[0].numpy()
 
 
 def hangs(moments: list[Moment], steps: int, least: float) -> bool:
@@ -291,4 +295,5 @@ def as_trajectory(moments: list[Moment], actions: list[Floats], sentence: int, s
         is_step=known,
         sentence=sentence,
         imitate=is_success,
+        images={camera: np.stack([m.images[camera] for m in moments[:rows]]) for camera in moments[0].images},
     )

@@ -29,7 +29,7 @@ class FrozenEncoder:
         self.digest, self.feature_size = files.manifest.encoder_digest, files.manifest.feature_size
         self.parity = files.manifest.metrics.get("parity_max_error", 0.0)
         self.blobs = {name: files.blobs[name] for name in ("encoder.onnx", ENCODER_WEIGHTS) if name in files.blobs}
-        self.observation, self.provenance = observation, files.manifest.provenance
+        self.observation = observation
         self._session = OrtSession(files.blobs["encoder.onnx"])
 
     def features(self, images: Mapping[str, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
@@ -41,3 +41,7 @@ class FrozenEncoder:
             for start in range(0, count, BATCH)
         ]
         return np.concatenate(parts)
+
+    def kept(self, images: Mapping[str, npt.NDArray[np.uint8]]) -> dict[str, npt.NDArray[np.uint8]]:
+        """Return the images that a learner needs beside their features, by camera: none."""
+        return {}

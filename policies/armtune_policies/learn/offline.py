@@ -117,10 +117,8 @@ def gather(
     for done, (source, is_prior) in enumerate([found[index] for index in mine], mine.start + 1):
         episode = source.read()
         seen = _features(episode, encoder, params, np.random.default_rng([seed, done]))
-        kept = (
-            {} if encoder.feature_size else {camera: episode.images[camera] for camera in encoder.observation.cameras}
-        )
-        read.append((replace(episode, images=kept), seen, _labels(episode, source, params), bool(is_prior)))
+        kept = replace(episode, images=encoder.kept(episode.images))
+        read.append((kept, seen, _labels(episode, source, params), bool(is_prior)))
         on_episode(done - mine.start, len(mine))
     said = crew.pooled(sorted({one.sentence for one, *_ in read}))
     sentences = (*pair, *sorted(set(said) - set(pair)))
@@ -161,7 +159,8 @@ def make_agent(
     rows = sum(len(one) for one in data.trajectories)
     cameras = data.trajectories[0].images if params.pixels != NONE else {}
     images = {camera: frames.shape[1:3] for camera, frames in cameras.items()}
-    replay = make_replay(rows, replace(row_shape(data.feature_size), images=images), params, crew)
+    shape = RowShape(len(STATE_NAMES), len(ActionSpec().names), data.feature_size, images=images)
+    replay = make_replay(rows, shape, params, crew)
     for one in data.trajectories:
         replay.add(one)
     said = [embeddings[sentence] for sentence in data.sentences] if embeddings else []
@@ -170,11 +169,6 @@ def make_agent(
     agent = agent_of(layout, params, seed, crew)
     agent.set_scale(*replay.spread())
     return agent, replay
-
-
-def row_shape(feature_size: int) -> RowShape:
-    """Return what a row of an arm's episode holds: features of a frozen encoder, state, action; no images."""
-    return RowShape(state=len(STATE_NAMES), action=len(ActionSpec().names), features=feature_size)
 
 
 def training_digest(data: Offline, params: AgentParams, seed: int) -> str:

@@ -7,7 +7,7 @@ batch carries images as they are stored, and how far to shift them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,13 @@ class Frame(NamedTuple):
         if len(set(images.values())) > 1:
             raise ValueError(f"images: expected one size, got {dict(images)}; bring all cameras to one size")
         return cls(*next(iter(images.values())), 3 * len(images))
+
+
+def in_channels(frames: Sequence[npt.NDArray[np.uint8]]) -> Tensor | None:
+    """Return cameras' images (B, H, W, 3) as one, one after the other in its channels, (B, H, W, C); or None."""
+    if not frames:
+        return None
+    return torch.from_numpy(frames[0] if len(frames) == 1 else np.concatenate(frames, axis=3))
 
 
 class Conv(nn.Module):

@@ -18,7 +18,7 @@ import torch
 
 from .actor_critic import Seen
 from .context import Batch
-from .pixels import with_shifts
+from .pixels import in_channels, with_shifts
 from .returns import transformed
 from .settings import AgentParams
 from .trajectory import BadData, Trajectory
@@ -162,12 +162,9 @@ class Replay:
         return torch.from_numpy(vectors.mean(axis=0)), torch.from_numpy(vectors.std(axis=0))
 
     def _images(self, rows: Rows, count: int) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
-        """Return the first ``count`` rows' images and the others', cameras one after the other in the channels."""
-        if not self.shape.images:
-            return None, None
-        frames = [self.frames(rows, camera) for camera in self.shape.images]
-        image = torch.from_numpy(frames[0] if len(frames) == 1 else np.concatenate(frames, axis=3))
-        return image[:count], image[count:]
+        """Return the first ``count`` rows' images and the others'."""
+        image = in_channels([self.frames(rows, camera) for camera in self.shape.images])
+        return (None, None) if image is None else (image[:count], image[count:])
 
     def _fits(self, trajectory: Trajectory) -> None:
         if len(trajectory) > self.capacity:

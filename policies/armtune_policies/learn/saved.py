@@ -59,13 +59,15 @@ def load_training(folder: Path, digest: str) -> tuple[dict[str, Tensor], dict[st
 
 
 COLUMNS = ("features", "state", "action", "reward", "terminated", "follows", "is_step")
+IMAGE = "image."
 
 
 def save_trajectory(path: Path, trajectory: Trajectory) -> None:
-    """Write a trajectory, whole or not at all; images are not kept."""
-    columns = {name: np.ascontiguousarray(getattr(trajectory, name)) for name in COLUMNS}
+    """Write a trajectory, its images with it, whole or not at all."""
+    columns = {name: getattr(trajectory, name) for name in COLUMNS}
+    columns |= {f"{IMAGE}{camera}": frames for camera, frames in trajectory.images.items()}
     about = {"source": trajectory.source, "sentence": str(trajectory.sentence), "imitate": str(trajectory.imitate)}
-    write_whole(path, save_arrays(columns, about))
+    write_whole(path, save_arrays({name: np.ascontiguousarray(column) for name, column in columns.items()}, about))
 
 
 def load_trajectory(path: Path) -> Trajectory:
@@ -76,8 +78,10 @@ def load_trajectory(path: Path) -> Trajectory:
     """
     try:
         with safe_open(path, "np") as file:
-            about = file.metadata() or {}
+            about, names = file.metadata() or {}, file.keys()
             columns = {name: file.get_tensor(name) for name in COLUMNS}
+            images = {n.removeprefix(IMAGE): file.get_tensor(n) for n in names if n.startswith(IMAGE)}
     except SafetensorError as why:
         raise BadData(str(path), "file", "a trajectory", why) from None
-    return Trajectory(source=str(path), sentence=int(about["sentence"]), imitate=about["imitate"] == "True", **columns)
+    sentence, imitate = int(about["sentence"]), about["imitate"] == "True"
+    return Trajectory(source=str(path), sentence=sentence, imitate=imitate, images=images, **columns)

@@ -17,7 +17,10 @@ class Unencoded(FrozenEncoder):
 
     def __init__(self, observation: ObservationSpec) -> None:
         self.observation = observation
-        self.digest, self.feature_size, self.parity, self.blobs, self.provenance = "pixels", 0, 0.0, {}, {}
+        self.digest, self.feature_size, self.parity, self.blobs = "pixels", 0, 0.0, {}
 
     def features(self, images: Mapping[str, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         return np.zeros((len(images[self.observation.cameras[0]]), 0), np.float32)
+
+    def kept(self, images: Mapping[str, npt.NDArray[np.uint8]]) -> dict[str, npt.NDArray[np.uint8]]:
+        return {camera: images[camera] for camera in self.observation.cameras}

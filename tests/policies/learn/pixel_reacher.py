@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from reacher import SENTENCES, SMALL, STEPS, Reacher, scripted
 
-from armtune_policies.contract import DIRECTIONS
+from armtune_policies.contract import DIRECTIONS, Direction
 from armtune_policies.learn.actor_critic import Seen
 from armtune_policies.learn.agent import Agent, Layout
+from armtune_policies.learn.finetune import Moment
 from armtune_policies.learn.pixels import Frame
 from armtune_policies.learn.replay import Replay, RowShape
 from armtune_policies.learn.settings import AgentParams, recipe_params
@@ -29,6 +30,19 @@ def picture(state: np.ndarray, side: int) -> np.ndarray:
         x, y = np.clip((at + FAR) / (2 * FAR) * SIZE_PX, 2, SIZE_PX - 3).astype(int)
         image[y - 2 : y + 3, x - 2 : x + 3] = colour
     return image
+
+
+class SeenReacher(Reacher):
+    """The arena: a picture in place of the state."""
+
+    def begin(self, direction: Direction) -> Moment:
+        self.side = DIRECTIONS.index(direction)
+        return super().begin(direction)
+
+    def look(self) -> Moment:
+        plain = super().look()
+        images = {"top": picture(plain.state, self.side)}
+        return replace(plain, state=np.zeros(1, np.float32), images=images)
 
 
 def seen_from_above(one: Trajectory) -> Trajectory:
@@ -54,13 +68,13 @@ def make(recipe: str, demos: int = 60, failures: int = 10, **changes: object) ->
 
 def success(agent: Agent, blindfolded: bool = False, seeds: Sequence[int] = range(1000, 1040)) -> float:
     """Share of fresh episodes in which the mean action reaches the goal."""
-    arenas = [Reacher() for _ in seeds]
+    arenas = [SeenReacher() for _ in seeds]
     for seed, arena in zip(seeds, arenas):
         arena.reset(seed)
         arena.begin(DIRECTIONS[seed % 2])
     sides, done = [seed % 2 for seed in seeds], np.zeros(len(arenas), bool)
     for _ in range(STEPS):
-        images = np.stack([picture(arena.look().state, side) for arena, side in zip(arenas, sides)])
+        images = np.stack([arena.look().images["top"] for arena in arenas])
         image = torch.from_numpy(images) * (not blindfolded)
         seen = Seen(torch.zeros(len(arenas), 1), torch.tensor(sides), image)
         for index, action in enumerate(agent.act(seen).numpy()):

@@ -12,11 +12,22 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from reacher import SHAPE, STEPS, Reacher, make
+import pixel_reacher
+from pixel_reacher import SIZE_PX, SeenReacher
+from reacher import SENTENCES, SHAPE, STEPS, Reacher, make
 
 from armtune_policies.contract import Direction
-from armtune_policies.learn.finetune import Moment, Practice, PracticeParams, as_trajectory
-from armtune_policies.learn.replay import Replay
+from armtune_policies.learn.agent import Agent, Layout
+from armtune_policies.learn.finetune import EPISODES, Moment, Practice, PracticeParams, acted, as_trajectory
+from armtune_policies.learn.pixels import Frame
+from armtune_policies.learn.replay import Replay, RowShape
+from armtune_policies.learn.saved import load_trajectory, save_trajectory
+from armtune_policies.learn.settings import AgentParams
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 class Scripted:
@@ -150,3 +161,63 @@ def test_a_person_helps_when_nothing_succeeds() -> None:
     arena = Scripted(lambda direction, taken: False)
     counts = practise(arena, steps=50, rescue=4).run()
     assert counts.rescues == 2 and arena.resets == 3  # the first scene, and after four and eight failures
+
+
+def practise_seeing(folder: Path | None = None, warmup_steps: int = 0, **params: int) -> Practice:
+    agent, offline = pixel_reacher.make("calql", 2, 0, batch=4, hidden=(8, 8), cql_actions=2, warmup_steps=warmup_steps)
+    given = PracticeParams(**{"steps": 12, "episode_steps": 4, "patience": 2, **params})
+    online = Replay(200, pixel_reacher.SHAPE, agent.params)
+    return Practice(agent, offline, online, SeenReacher(), given, folder, "x")
+
+
+def test_frames_acted_on_are_the_frames_stored_each_of_them_once() -> None:
+    practice, seen = practise_seeing(warmup_steps=100), []  # no updates: the network sees what is acted on, only
+    practice.agent.nets.projection.net.register_forward_pre_hook(lambda net, images: seen.append(images[0].numpy()))
+    counts, online = practice.run(), practice.online
+    assert np.array_equal(np.concatenate(seen), online.frames(online.usable, "top"))
+    assert np.ptp(online.frames(online.usable, "top"), axis=0).any(), "all frames are alike"
+    won = counts.successes_forward + counts.successes_backward
+    assert online.added == counts.steps + counts.episodes - won  # a failure keeps what was seen last, too
+    assert online.capacity * SIZE_PX * SIZE_PX * 3 < online.nbytes < online.capacity * (SIZE_PX * SIZE_PX * 3 + 64)
+
+
+def test_practice_from_pixels_goes_on_with_the_images_it_had(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    first, kept = practise_seeing(tmp_path, steps=40, checkpoint_every=2), []
+
+    def kill(counts: object, is_success: bool) -> None:
+        kept.append((len(first.online), first.online.gather(first.online.usable)))
+        if len(kept) == 3:  # an episode after the last checkpoint
+            raise Killed
+
+    with pytest.raises(Killed):
+        first.run(kill)
+    again = practise_seeing(tmp_path, steps=40, checkpoint_every=2)
+    assert again.counts.episodes == 2 and len(again.online) == kept[1][0] < len(first.online)
+    rows, were = again.online.gather(again.online.usable), kept[1][1]
+    for one, other in ((rows.seen, were.seen), (rows.next_seen, were.next_seen)):
+        assert one.image is not None and other.image is not None and torch.equal(one.image, other.image)
+    assert torch.equal(rows.mc_return, were.mc_return) and torch.equal(rows.action, were.action)
+    episode = load_trajectory(tmp_path / EPISODES / "000000.safetensors")
+    assert episode.images["top"].dtype == np.uint8 and len(episode.images["top"]) == len(episode)
+    assert again.run().steps >= 40 and again.agent.updates == again.counts.updates == again.counts.steps
+
+
+def test_two_cameras_are_acted_on_as_they_are_learnt_from(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = {"front": (24, 24), "arm": (24, 24)}  # not in the alphabet's order
+    params = AgentParams(hidden=(8, 8), projection=8, pixels="drq")
+    agent = Agent(Layout(1, 2, SENTENCES, Frame.of(table)), params)
+    moments = [
+        Moment(np.zeros(0, np.float32), np.zeros(1, np.float32), index == 3,
+               {camera: rng.integers(0, 256, (*size, 3), dtype=np.uint8) for camera, size in table.items()})
+        for index in range(4)
+    ]  # fmt: skip
+    save_trajectory(tmp_path / "0", as_trajectory(moments, [np.zeros(2, np.float32)] * 3, 1, "x"))
+    replay = Replay(3, RowShape(state=1, action=2, images=table), params)
+    replay.add(load_trajectory(tmp_path / "0"))
+    learnt = agent.act(replay.gather(replay.usable).seen).numpy()
+    np.testing.assert_allclose([acted(agent, one, 1) for one in moments[:3]], learnt, atol=1e-6)
+    assert np.ptp(learnt, axis=0).min() > 1e-5

@@ -112,7 +112,7 @@ def pretrain_agent(
 
     config, offline = learning.config, OfflineParams.from_mapping(learning.offline)
     params = recipe_params(learning.recipe, **learning.agent)
-    frozen, crew = _encoder(config, params, encoder), crew or ALONE
+    frozen, crew = encoder_for(config, params, encoder), crew or ALONE
     data = gathered(config, offline, demos, prior, frozen, on_step, crew)
     agent, replay, embeddings = made(data, params, config.experiment.seed, crew)
     folder, named = Path(config.policy.folder), training_digest(data, params, config.experiment.seed)
@@ -138,7 +138,12 @@ def pretrain_agent(
     return result
 
 
-def _encoder(config: Config, params: AgentParams, folder: Path | None) -> FrozenEncoder:
+def encoder_for(config: Config, params: AgentParams, folder: Path | None) -> FrozenEncoder:
+    """Return the encoder out of a folder; for an agent that learns from pixels what stands in its place.
+
+    Raises:
+        ConfigError: when there is no folder and the agent needs one.
+    """
     from armtune_policies.learn.frozen import FrozenEncoder
     from armtune_policies.learn.pixels import NONE
     from armtune_policies.learn.unencoded import Unencoded

@@ -58,4 +58,5 @@ class SimArena:
         from armtune_policies.learn.finetune import Moment  # torch, for those who practise only
 
         images, state = read(seen)
-        return Moment(self._features(images), state, bool(facts["is_success"]))
+        kept = {} if self._encoder is None else self._encoder.kept(images)
+        return Moment(self._features(images), state, bool(facts["is_success"]), kept)

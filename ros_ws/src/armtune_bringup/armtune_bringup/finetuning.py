@@ -8,11 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from armtune_policies.contract import ConfigError, digest
+from armtune_policies.contract import ConfigError, contract_digest, digest
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.files import read_json, write_json
+from armtune_policies.store.manifest import load_manifest
 
-from .agents import Learning, OnStep, Say, exported, gathered, keep, made, started_log, training_folder
+from .agents import Learning, OnStep, Say, encoder_for, exported, gathered, keep, made, started_log, training_folder
 from .arena import SimArena
 from .runs import begin
 from .settings import Config
@@ -25,7 +26,6 @@ COUNTED = ("episodes", "updates", "successes_forward", "successes_backward", "fo
 if TYPE_CHECKING:
     from armtune_policies.learn.agent import Agent
     from armtune_policies.learn.finetune import Counts, Practice, PracticeParams
-    from armtune_policies.learn.frozen import FrozenEncoder
     from armtune_policies.learn.logs import Log
     from armtune_policies.learn.offline import OfflineParams
     from armtune_policies.learn.settings import AgentParams
@@ -57,21 +57,20 @@ def finetune_agent(
         ValueError: when the agent's training is not there, or of other data or settings.
     """
     from armtune_policies.learn.finetune import Practice
-    from armtune_policies.learn.frozen import FrozenEncoder
-    from armtune_policies.learn.offline import row_shape
     from armtune_policies.learn.replay import Replay
     from armtune_policies.learn.tally import table, tally
 
     config, policy = learning.config, learning.config.policy
-    frozen = FrozenEncoder(Path(policy.folder), policy.action, policy.observation)
-    params, practised, shaken = _params(learning, frozen)
+    params, practised, shaken = _params(learning)
+    frozen = encoder_for(config, params, Path(policy.folder))
     data = gathered(config, shaken, demos, prior, frozen, on_step)
     agent, offline, embeddings = made(data, params, config.experiment.seed)
     pretrained = _restore(agent, data, Path(policy.folder), config.experiment.seed)
     run = Path(begin(config).run_folder)
     before = _measured(config, Path(policy.folder), run / "evaluation" / "before.json", on_step)
-    rows = 2 * practised.steps + practised.episode_steps + 1  # an episode of one step keeps two rows
-    online = Replay(rows, row_shape(frozen.feature_size), params)
+    most, limit = practised.steps, practised.episode_steps
+    rows = most + limit + most // limit  # the last episode may run over; one that failed keeps what was seen last
+    online = Replay(rows, offline.shape, params)
     say(table(tally(data.trajectories), offline.nbytes + online.nbytes))
     env, key = make_env(config), _digest(pretrained, params, practised)
     try:
@@ -109,27 +108,25 @@ def _told(practice: Practice, log: Log, on_step: OnStep) -> Callable[[Counts, bo
     return told
 
 
-def _params(learning: Learning, frozen: FrozenEncoder) -> tuple[AgentParams, PracticeParams, OfflineParams]:
+def _params(learning: Learning) -> tuple[AgentParams, PracticeParams, OfflineParams]:
+    """Return the settings of ``policy.folder``'s agent and of its training, but for what the overrides change."""
     from armtune_policies.learn.finetune import PracticeParams
     from armtune_policies.learn.offline import OfflineParams
-    from armtune_policies.learn.pixels import NONE
     from armtune_policies.learn.settings import AgentParams
 
-    trained, config = frozen.provenance.get("agent"), learning.config
+    config, policy = learning.config, learning.config.policy
+    manifest = load_manifest(Path(policy.folder), contract_digest(policy.action, policy.observation))
+    trained = manifest.provenance.get("agent")
     if not isinstance(trained, dict):
         raise ConfigError(
-            f"policy.folder: {config.policy.folder} is no agent's; train one: armtune pretrain <demos> agent=calql"
+            f"policy.folder: {policy.folder} is no agent's; train one: armtune pretrain <demos> agent=calql"
         )
     if learning.recipe not in ("", trained.get("recipe")):
         raise ConfigError(f"agent: the policy was trained by {trained.get('recipe')}, got {learning.recipe!r}")
     theirs = {"episode_steps": config.task.episode_steps, "seed": config.experiment.seed}
     practised = PracticeParams.from_mapping({**theirs, **learning.practice})
-    offline = OfflineParams.from_mapping({**frozen.provenance.get("offline", {}), **learning.offline})
-    params = AgentParams.from_mapping({**trained, **learning.agent})
-    if params.pixels != NONE:
-        raise ConfigError(f"agent.pixels: practice learns on a frozen encoder so far, got {params.pixels}; pre-train "
-                          "an agent with agent.pixels=none, --encoder may be this one's folder")  # fmt: skip
-    return params, practised, offline
+    offline = OfflineParams.from_mapping({**manifest.provenance.get("offline", {}), **learning.offline})
+    return AgentParams.from_mapping({**trained, **learning.agent}), practised, offline
 
 
 def _restore(agent: Agent, data: Any, policy_folder: Path, seed: int) -> str:
