@@ -62,6 +62,21 @@ def test_scene_is_kept_and_the_arm_is_home_when_reset_says_so(env: ArmEnv) -> No
     assert info["is_success"]
 
 
+def test_a_person_lifts_the_arm_home_when_the_motors_lose_power(env: ArmEnv) -> None:
+    env.reset(seed=3)
+    model, peg = env.gated.world.model, env.gated.world.scene.position("peg")
+    gains = model.actuator_gainprm.copy(), model.actuator_biasprm.copy()
+    env.step(np.array([0.05, 0.05, 0.0, 0, 0, 0, 1], np.float32))
+    model.actuator_gainprm[:], model.actuator_biasprm[:] = 0, 0
+    seen, _ = env.reset(options={"keep_scene": True})
+    model.actuator_gainprm[:], model.actuator_biasprm[:] = gains
+    assert (env.gated.calls, env.gated.is_stopped) == (1, False)
+    np.testing.assert_allclose(read(seen)[1][:3], [0.20, 0.0, 0.17], atol=0.01)
+    np.testing.assert_allclose(env.gated.world.scene.position("peg"), peg, atol=2e-3)
+    before = read(seen)[1]
+    assert read(env.step(np.array([0.03, 0, 0, 0, 0, 0, 1], np.float32))[0])[1][0] > before[0] + 0.01
+
+
 def test_episode_is_truncated_when_its_steps_are_used_up() -> None:
     short = ArmEnv("drawer", episode_steps=2)
     short.reset(seed=0)

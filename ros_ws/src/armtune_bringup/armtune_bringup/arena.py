@@ -24,7 +24,12 @@ class SimArena:
     def __init__(self, env: ArmEnv, encoder: FrozenEncoder | None) -> None:
         """``encoder`` is None for those that see otherwise."""
         self.env, self._encoder = env, encoder
-        self.scale, self.stops = ActionScale(env.gated.spec), 0
+        self.scale = ActionScale(env.gated.spec)
+
+    @property
+    def stops(self) -> int:
+        """How often the gate stopped, and a person had to come."""
+        return self.env.gated.calls
 
     def reset(self, seed: int) -> None:
         """Make the scene of a seed, as the forward task finds it."""
@@ -35,13 +40,7 @@ class SimArena:
         return self._moment(*self.env.reset(seed=seed, options={"direction": direction}))
 
     def begin(self, direction: Direction) -> Moment:
-        """Bring the arm home, the objects as they are; a gate that stopped is armed anew and counted.
-
-        An arm that leans on the table until its joints look frozen is stopped until a person comes.
-        """
-        if self.env.gated.is_stopped:
-            self.stops += 1
-            self.env.gated.arm()
+        """Bring the arm home, the objects as they are."""
         return self._moment(*self.env.reset(options={"direction": direction, "keep_scene": True}))
 
     def step(self, action: Floats) -> tuple[Moment, Floats]:

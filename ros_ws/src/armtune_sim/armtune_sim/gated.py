@@ -41,7 +41,7 @@ class GatedWorld:
         self._clock = ManualClock()
         self._names = (*self.params.robot.joints, self.params.robot.finger_joint)
         self._ticks = round(self.spec.period_s * 1e9 / TICK_NS)
-        self._lease = self._seq = 0
+        self._lease = self._seq = self.calls = 0
         self._wake()
 
     def reset(self, seed: int, direction: Direction) -> None:
@@ -66,10 +66,6 @@ class GatedWorld:
         """Whether the gate stopped, and waits for a person."""
         return not self._gate.armed
 
-    def arm(self) -> None:
-        """Do as a person who looked, found nothing wrong and armed again: a fresh gate, arm and objects as they are."""
-        self._wake()
-
     def step(self, values: ArrayLike, policy_version: str = "") -> Decision:
         """Propose a tool delta (7,), let the gate judge it, and follow its setpoints for one period."""
         return self._period(Kind.TOOL_DELTA, values, policy_version)
@@ -78,21 +74,34 @@ class GatedWorld:
         """Let go of what the hand holds where it is, then bring the arm home through the gate.
 
         Carried along, a thing would end under the home pose after every failure, where no demonstration begins.
+        Where the gate has stopped, or does not bring it home in time, a person is called, who lifts the arm home by
+        hand, leaves the objects as they are and arms again; ``calls`` counts it.
         """
-        robot, here = self.params.robot, self.world.joints_measured()
-        self.begin("")
-        for arm in (here[:-1], np.asarray(robot.home_rad)):
-            goal = np.append(arm, robot.home_gripper)
-            for _ in range(round(limit_s * self.params.rate_hz)):
-                gap = np.abs(self.world.joints_measured() - goal)
-                if gap[:-1].max() < 0.02 and gap[-1] < 0.1:
-                    break
-                self._period(Kind.JOINT_TARGET, goal, "")
+        letting_go = np.append(self.world.joints_measured()[:-1], self.params.robot.home_gripper)
+        home = np.append(self.params.robot.home_rad, self.params.robot.home_gripper)
+        if not self.is_stopped:
+            self.begin("")
+            self._go(letting_go, limit_s)
+        if not self._go(home, limit_s):
+            self.calls += 1
+            self.world.lift_home()
+            self._wake()
 
     def state(self) -> NDArray[np.float32]:
         """Return ``observation.state``, shape (7,)."""
         joints = self.world.joints_measured()
         return self.kinematics.tool_state(joints[:-1], float(np.clip(joints[-1], 0, 1)))
+
+    def _go(self, joints: NDArray[np.float64], limit_s: float) -> bool:
+        """Bring the joints there through the gate; return whether they came there in time."""
+        for _ in range(round(limit_s * self.params.rate_hz)):
+            gap = np.abs(self.world.joints_measured() - joints)
+            if gap[:-1].max() < 0.02 and gap[-1] < 0.1:
+                return not self.is_stopped
+            if self.is_stopped:
+                return False
+            self._period(Kind.JOINT_TARGET, joints, "")
+        return False
 
     def _period(self, kind: Kind, values: ArrayLike, policy_version: str) -> Decision:
         stamp_ns = self._see()

@@ -83,6 +83,13 @@ class World:
         mujoco.mj_forward(self.model, self.data)
         self.look()
 
+    def lift_home(self) -> None:
+        """Put the arm home as a person's hand would, gripper open, objects as they are; time stands."""
+        self.data.qpos[: len(self._home)] = self._home
+        self.data.qvel[: len(self._home)] = 0
+        self.data.ctrl[:] = self.data.qpos[self._qpos]
+        mujoco.mj_forward(self.model, self.data)
+
     @property
     def time_ns(self) -> int:
         """Simulated time since the last reset."""
