@@ -27,7 +27,7 @@ from armtune_bringup.compose import compose
 from armtune_bringup.stages import make_env
 from armtune_policies.contract import DIRECTIONS
 from armtune_policies.learn.augment import random_light
-from armtune_sim.collect import collect
+from armtune_sim.collect import Take, collect
 from armtune_sim.settings import SimParams
 from armtune_sim.tasks import drawer
 
@@ -93,14 +93,11 @@ def _views(config: Any, sim: SimParams, seed: int, counts: tuple[int, int], nois
         return found
 
     env.observe = observe  # type: ignore[method-assign]
-    index, kinds = 0, [(d, n, fails) for n, fails in zip(counts, (0.0, 1.0)) for d in DIRECTIONS]
+    index, kinds = 0, zip(counts, (False, True))
+    takes = [Take(d, is_spoilt) for n, is_spoilt in kinds for d in DIRECTIONS for _ in range(n)]
     try:
-        for direction, count, fails in kinds:
-            for _ in collect(
-                env, config.task, direction, count, seed=seed, noise=noise, failure_rate=fails,
-                folder=folder / "episodes", run_id="probe", first_index=index,
-            ):  # fmt: skip
-                index += 1
+        for _ in collect(env, config.task, takes, seed=seed, noise=noise, folder=folder / "episodes"):
+            index += 1
     finally:
         env.close()
     images, state, thing, episode = (np.stack(column) for column in zip(*seen))

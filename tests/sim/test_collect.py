@@ -7,7 +7,7 @@ import pytest
 
 from armtune_policies.contract import TaskPair
 from armtune_policies.store.episode_reader import read_episode
-from armtune_sim.collect import LINGER_STEPS, collect
+from armtune_sim.collect import LINGER_STEPS, Take, collect
 from armtune_sim.env import ArmEnv
 
 TASK = TaskPair(name="drawer", forward="open the drawer", backward="close the drawer", episode_steps=30)
@@ -19,7 +19,7 @@ def env() -> ArmEnv:
 
 
 def test_episode_file_ends_in_success_when_the_expert_does(env: ArmEnv, tmp_path: Path) -> None:
-    (made,) = collect(env, TASK, "backward", 1, seed=0, noise=0.1, folder=tmp_path, first_index=7)
+    (made,) = collect(env, TASK, [Take("backward")], seed=0, noise=0.1, folder=tmp_path, first_index=7)
     episode = read_episode(made.path)
     assert (made.episode_id, made.is_success) == ("demos-00007", True)
     assert (episode.outcome, episode.sentence, episode.steps) == ("success", "close the drawer", made.steps)
@@ -31,9 +31,9 @@ def test_episode_file_ends_in_success_when_the_expert_does(env: ArmEnv, tmp_path
 
 
 def test_failures_are_kept_when_episodes_are_spoilt(env: ArmEnv, tmp_path: Path) -> None:
-    made = list(collect(env, TASK, "forward", 2, seed=1, noise=0.0, folder=tmp_path, failure_rate=0.99))
+    made = list(collect(env, TASK, 2 * [Take("forward", is_spoilt=True)], seed=1, noise=0.0, folder=tmp_path))
     outcomes = [read_episode(one.path).outcome for one in made]
-    assert "timeout" in outcomes
+    assert outcomes == ["timeout", "timeout"]
     assert [one.is_success for one in made] == [outcome == "success" for outcome in outcomes]
 
 
@@ -41,11 +41,22 @@ def test_episodes_are_alike_when_the_seed_is(env: ArmEnv, tmp_path: Path) -> Non
     first, again = (
         read_episode(made.path)
         for folder in ("a", "b")
-        for made in collect(env, TASK, "forward", 1, seed=5, noise=0.3, folder=tmp_path / folder)
+        for made in collect(env, TASK, [Take("forward")], seed=5, noise=0.3, folder=tmp_path / folder)
     )
     np.testing.assert_array_equal(first.images["front"], again.images["front"])
     np.testing.assert_array_equal(first.state, again.state)
     np.testing.assert_array_equal(first.allowed, again.allowed)
+
+
+def test_episode_begins_where_the_last_one_ended_when_it_keeps_the_scene(env: ArmEnv, tmp_path: Path) -> None:
+    ended: list[float] = []
+    takes = [Take("forward"), Take("backward", keeps=True), Take("backward", keeps=True)]
+    for made in collect(env, TASK, takes, seed=0, noise=0.0, folder=tmp_path):
+        assert made.is_success
+        ended.append(env.gated.world.data.joint("drawer").qpos[0])
+    opened = read_episode(tmp_path / "demos-00001.mcap")
+    assert ended[0] > 0.05 > ended[1]  # opened, then closed; the third had nothing left to do there
+    assert opened.direction == "backward"
 
 
 def test_nothing_is_left_when_collecting_is_broken_off(env: ArmEnv, tmp_path: Path, monkeypatch) -> None:
@@ -54,5 +65,5 @@ def test_nothing_is_left_when_collecting_is_broken_off(env: ArmEnv, tmp_path: Pa
 
     monkeypatch.setattr(env, "step", broken)
     with pytest.raises(KeyboardInterrupt):
-        list(collect(env, TASK, "forward", 1, seed=0, noise=0.0, folder=tmp_path))
+        list(collect(env, TASK, [Take("forward")], seed=0, noise=0.0, folder=tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -69,7 +69,7 @@ def make_prior(
 def _make(
     config: Config, variant: Variant, folder: Path, steps: int, on_episode: Callable[[Variant, Made], None]
 ) -> Made:
-    from armtune_sim.collect import collect
+    from armtune_sim.collect import Take, collect
 
     made = _there(folder, variant)
     on_episode(variant, made)
@@ -79,7 +79,7 @@ def _make(
     env = make_env(config)
     try:
         episodes = collect(
-            env, config.task, variant.direction, steps - made.steps, seed=config.experiment.seed,
+            env, config.task, (steps - made.steps) * [Take(variant.direction)], seed=config.experiment.seed,
             noise=config.experiment.demo_noise, folder=folder / "episodes", run_id=variant.run_id,
             first_index=next_index(folder, variant.run_id), config_hash=config_hash(config),
         )  # fmt: skip

@@ -23,7 +23,7 @@ from .settings import Config, ExperimentParams
 if TYPE_CHECKING:
     from armtune_policies.learn.evaluate import Evaluation, Proposer
     from armtune_policies.store.manifest import Manifest
-    from armtune_sim.collect import Collected
+    from armtune_sim.collect import Collected, Take
     from armtune_sim.env import ArmEnv
 
 EVALUATION_SEED = 1_000_000
@@ -64,36 +64,34 @@ def collect_demos(
     backend()
     from armtune_sim.collect import collect
 
-    e, have, first, made = config.experiment, next_index(folder, run_id), 0, []
-    varied = replace(config.sim, variation=e.demo_variation, looks=e.demo_looks)
-    env = make_env(config, varied)
+    e, have = config.experiment, next_index(folder, run_id)
+    env = make_env(config, replace(config.sim, variation=e.demo_variation, looks=e.demo_looks))
+    made: list[Collected] = []
     try:
-        for direction, count, fails, mends in planned_parts(e):
-            begin, first = max(have, first), first + count
-            if begin >= first:
-                continue
-            episodes = collect(
-                env, config.task, direction, first - begin, seed=e.seed, noise=e.demo_noise, failure_rate=fails,
-                mends=mends, folder=folder / "episodes", run_id=run_id, first_index=begin,
-                config_hash=config_hash(config),
-            )  # fmt: skip
-            for episode in episodes:
-                made.append(episode)
-                on_episode(episode)
+        for episode in collect(
+            env, config.task, planned(e)[have:], seed=e.seed, noise=e.demo_noise, folder=folder / "episodes",
+            run_id=run_id, first_index=have, config_hash=config_hash(config),
+        ):  # fmt: skip
+            made.append(episode)
+            on_episode(episode)
     finally:
         env.close()
     return made
 
 
-def planned_parts(e: ExperimentParams) -> list[tuple[Direction, int, float, bool]]:
-    """Return what is collected, in order: direction, episodes, part of them spoilt, whether every second one mends."""
-    kinds = ((e.demos, 0.0, False), (e.failures, 1.0, False), (2 * e.recoveries, 1.0, True))
-    return [(direction, *kind) for kind in kinds for direction in DIRECTIONS]
+def planned(e: ExperimentParams) -> list[Take]:
+    """Return what is collected, in order.
 
+    Demonstrations take turns, as a person would: each task undoes the other's, so that practice, which takes turns as
+    well, begins where a demonstration began. Then failures, then recoveries from failures.
+    """
+    from armtune_sim.collect import Take
 
-def planned(config: Config) -> int:
-    """Return how many episodes ``collect_demos`` writes in all."""
-    return sum(count for _, count, _, _ in planned_parts(config.experiment))
+    forward, backward = DIRECTIONS
+    shown = [Take(forward), Take(backward, keeps=True)]
+    failed = [Take(direction, is_spoilt=True) for direction in DIRECTIONS]
+    mended = [take for way in DIRECTIONS for take in (Take(way, is_spoilt=True), Take(way, keeps=True))]
+    return e.demos * shown + e.failures * failed + e.recoveries * mended
 
 
 def pretrain_models(

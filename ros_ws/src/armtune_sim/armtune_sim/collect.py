@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -33,62 +33,76 @@ class Collected:
     steps: int
 
 
+@dataclass(frozen=True)
+class Take:
+    """One episode to collect."""
+
+    direction: Direction
+    is_spoilt: bool = False
+    """Whether it fails on purpose."""
+    keeps: bool = False
+    """Whether it begins where the one before it ended, unless it is done there; else in a scene of its own."""
+
+
 def collect(
     env: ArmEnv,
     task: TaskPair,
-    direction: Direction,
-    n: int,
+    takes: Iterable[Take],
     *,
     seed: int,
     noise: float,
     folder: Path,
-    failure_rate: float = 0.0,
-    mends: bool = False,
     run_id: str = "demos",
     first_index: int = 0,
     config_hash: str = "",
 ) -> Iterator[Collected]:
-    """Write ``n`` episodes, one after the other, yielding each when its file is whole.
+    """Write episodes, one after the other, yielding each when its file is whole.
 
     Episodes that fail, on purpose or by the noise, are kept with the outcome ``timeout``.
 
     Args:
         env: The world of ``task``; it is reset for each episode.
         task: Its sentences, and how long an episode lasts.
-        direction: Which of them to do.
-        n: How many.
-        seed: Same seed and index, same episode.
+        takes: What is wanted of each.
+        seed: Same seed, index and take, same episode, where it begins in a scene of its own.
         noise: Of the expert, in parts of the action bounds.
         folder: The run's ``episodes`` folder.
-        failure_rate: Part of the episodes that are spoilt on purpose.
-        mends: Episodes of odd index are not spoilt, and begin where the one before them failed.
         first_index: Index of the first episode in its run.
 
     Raises:
         FileExistsError: when an episode of this name is there already.
         OSError: when the disk refuses.
     """
-    for i in range(n):
-        scene_seed, rng = chance(seed, direction, first_index + i)
-        is_mending = mends and (first_index + i) % 2 == 1
-        expert = make_expert(task.name, direction, rng, noise, 0.0 if is_mending else failure_rate, env.gated.spec)
+    for index, take in enumerate(takes, first_index):
+        scene_seed, expert = prepared(env, task, take, seed, noise, index)
+        direction = take.direction
         about = EpisodeState(
             run_id=run_id,
-            episode_id=f"{run_id}-{first_index + i:05d}",
-            index=first_index + i,
+            episode_id=f"{run_id}-{index:05d}",
+            index=index,
             task=task.name,
             direction=direction,
             sentence=task.sentence(direction),
             config_hash=config_hash,
         )
-        keeps = is_mending and not env.gated.world.success(direction)
-        options = {"direction": direction, "episode_id": about.episode_id, "keep_scene": keeps}
+        options = {"direction": direction, "episode_id": about.episode_id, "keep_scene": keeps_scene(env, take)}
         with EpisodeWriter(folder, about, {"world_seed": str(scene_seed), "noise": str(noise)}) as writer:
             env.reset(seed=scene_seed, options=options)
             done_step = _demonstrate(env, expert, writer, about.episode_id, task.episode_steps)
             is_success = done_step is not None
             path = writer.close(SUCCESS if is_success else TIMEOUT, writer.steps - 1)
         yield Collected(path, about.episode_id, direction, is_success, writer.steps)
+
+
+def prepared(env: ArmEnv, task: TaskPair, take: Take, seed: int, noise: float, index: int) -> tuple[int, Expert]:
+    """Return the seed of a take's own scene, and its expert."""
+    scene_seed, rng = chance(seed, take.direction, index)
+    return scene_seed, make_expert(task.name, take.direction, rng, noise, float(take.is_spoilt), env.gated.spec)
+
+
+def keeps_scene(env: ArmEnv, take: Take) -> bool:
+    """Return whether a take begins in the scene as it is."""
+    return take.keeps and not env.gated.world.success(take.direction)
 
 
 def _demonstrate(env: ArmEnv, expert: Expert, writer: EpisodeWriter, episode_id: str, limit: int) -> int | None:

@@ -33,7 +33,7 @@ def collect(overrides: Overrides = None) -> None:
     config = compose(overrides or [])
     run = begin(config)
     with Progress() as bar:
-        task = bar.add_task(f"collecting {config.task.name}", total=planned(config))
+        task = bar.add_task(f"collecting {config.task.name}", total=len(planned(config.experiment)))
         made = collect_demos(config, Path(run.run_folder), run.run_id, lambda _: bar.advance(task))
     won = sum(episode.is_success for episode in made)
     typer.echo(f"{len(made)} demonstrations in {run.run_folder}, {won} of them successful")

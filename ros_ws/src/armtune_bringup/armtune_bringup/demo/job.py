@@ -63,9 +63,9 @@ def newest(folder: Folder, first: Policy) -> Policy:
 
 def _demonstrate(config: Config, folder: Folder) -> None:
     with Progress() as bar:
-        task = bar.add_task("demonstrations", total=planned(config))
+        task = bar.add_task("demonstrations", total=len(planned(config.experiment)))
         collect_demos(config, folder.demos, "demos", lambda _: bar.advance(task))
-        bar.update(task, completed=planned(config))
+        bar.update(task, completed=len(planned(config.experiment)))
 
 
 def _pretrain(config: Config, folder: Folder) -> None:

@@ -12,11 +12,10 @@ import numpy.typing as npt
 from armtune_bringup.agents import OnStep, gathered
 from armtune_bringup.arena import SimArena
 from armtune_bringup.settings import Config
-from armtune_bringup.stages import collect_demos, make_env, planned, planned_parts
-from armtune_policies.contract import DIRECTIONS, Direction, digest
-from armtune_sim.collect import chance
+from armtune_bringup.stages import collect_demos, make_env, planned
+from armtune_policies.contract import DIRECTIONS, digest
+from armtune_sim.collect import Take, keeps_scene, prepared
 from armtune_sim.env import STATE, ArmEnv, Observation
-from armtune_sim.experts import make_expert
 from armtune_sim.tasks import Scene
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Images:
 
         def told(one: object) -> None:
             made.append(one)
-            on_step("demonstrations", len(made), planned(self.config))
+            on_step("demonstrations", len(made), len(planned(self.config.experiment)))
 
         collect_demos(self.config, self.folder, "demos", told)
         return gathered(self.config, offline, self.folder, self.prior, self._encoder(on_step), on_step)
@@ -77,13 +76,13 @@ class Truth:
         from armtune_policies.learn.offline import Offline
 
         e, arena = self.config.experiment, self._arena(demos=True)
+        takes = planned(e)
         made: list[Trajectory] = []
-        for direction, count, fails, mends in planned_parts(e):
-            for i in range(count):
-                made.append(demonstrated(arena, self.config, direction, len(made), fails, mends and i % 2 == 1))
-                on_step("demonstrations", len(made), planned(self.config))
+        for take in takes:
+            made.append(demonstrated(arena, self.config, take, len(made)))
+            on_step("demonstrations", len(made), len(takes))
         arena.env.close()
-        named = digest(["truth and direction", self.config.task.name, asdict(self.config.sim), asdict(e)])
+        named = digest(["poses from the tool, in turns", self.config.task.name, asdict(self.config.sim), asdict(e)])
         sentences = tuple(self.config.task.sentence(direction) for direction in DIRECTIONS)
         won = sum(one.imitate for one in made)
         return Offline(tuple(made), sentences, made[0].features.shape[1], named, len(made), won)
@@ -113,30 +112,25 @@ class TruthArena(SimArena):
 
 
 def poses(scene: Scene, bodies: tuple[str, ...]) -> Floats:
-    """Return per body its place from the tool and from the base [m] and its heading as cosine and sine, then the
-    first body's place in the second's frame [m]: float32 (8 N + 3,)."""
+    """Return per body its place from the tool [m] and its heading as cosine and sine, then the first body's place in
+    the second's frame [m]: float32 (5 N + 3,). Where the tool is stands in the state."""
     parts = []
     for body in bodies:
-        turned = scene.rotation(body)
-        parts += [scene.position(body) - scene.tool(), scene.position(body), turned[:2, 0]]
+        parts += [scene.position(body) - scene.tool(), scene.rotation(body)[:2, 0]]
     parts.append(scene.within(bodies[1], scene.position(bodies[0])))
     return np.concatenate(parts).astype(np.float32)
 
 
-def demonstrated(
-    arena: SimArena, config: Config, direction: Direction, index: int, fails: float, is_mending: bool
-) -> Trajectory:
+def demonstrated(arena: SimArena, config: Config, take: Take, index: int) -> Trajectory:
     """Return an episode of the scripted expert as practice would store it: the one that ``collect`` would write."""
     from armtune_policies.learn.finetune import as_trajectory
 
-    e, task, world = config.experiment, config.task, arena.env.gated.world
-    scene_seed, rng = chance(e.seed, direction, index)
-    expert = make_expert(task.name, direction, rng, e.demo_noise, 0.0 if is_mending else fails, arena.env.gated.spec)
-    keeps = is_mending and not world.success(direction)
-    moments = [arena.begin(direction) if keeps else arena.scene(scene_seed, direction)]
+    e, env, direction = config.experiment, arena.env, take.direction
+    scene_seed, expert = prepared(env, config.task, take, e.seed, e.demo_noise, index)
+    moments = [arena.begin(direction) if keeps_scene(env, take) else arena.scene(scene_seed, direction)]
     actions: list[Floats] = []
-    while len(actions) < task.episode_steps and not (actions and moments[-1].is_success):
-        moment, made = arena.step(arena.scale.to_unit(expert.propose(world.scene)))
+    while len(actions) < config.task.episode_steps and not (actions and moments[-1].is_success):
+        moment, made = arena.step(arena.scale.to_unit(expert.propose(env.gated.world.scene)))
         moments.append(moment)
         actions.append(made)
     return as_trajectory(moments, actions, DIRECTIONS.index(direction), f"{direction} demonstration {index}")
