@@ -1,6 +1,6 @@
 """The agent's actor as a policy folder: the frozen encoder as it was, the actor as its head.
 
-What runs on the arm is the actor's mean action, its tanh mapped onto the action's bounds.
+What runs on the arm is the actor's mean action, the gripper decided, its tanh mapped onto the action's bounds.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class ActorHead(nn.Module):
 
     centre: Tensor
     half_range: Tensor
+    gain: Tensor
 
     def __init__(self, agent: Agent, scale: ActionScale) -> None:
         super().__init__()
@@ -37,12 +38,13 @@ class ActorHead(nn.Module):
         self.projection, self.said, self.actor = agent.nets.projection, agent.nets.projection.sentence, agent.nets.actor
         self.register_buffer("centre", torch.from_numpy(scale.centre))
         self.register_buffer("half_range", torch.from_numpy(scale.half_range))
+        self.register_buffer("gain", agent.layout.gain)
 
     def forward(self, features: Tensor, state: Tensor, sentence: Tensor) -> Tensor:
         p, vector = self.projection, torch.cat([features, state], dim=1)
         near = torch.clamp((vector - p.mean) / p.scale, -FAR, FAR)
         z = torch.tanh(p.norm(p.vector(near) + self.said(sentence)))
-        return self.centre + self.half_range * torch.tanh(self.actor(z)[0])
+        return self.centre + self.half_range * torch.tanh(self.gain * self.actor(z)[0])
 
 
 def export_actor(folder: Path, agent: Agent, encoder: FrozenEncoder, about: About) -> Manifest:

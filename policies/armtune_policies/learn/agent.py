@@ -23,6 +23,7 @@ from . import losses
 from .actor_critic import Actor, Critics, Seen
 from .context import Batch, Context, Draws, Networks
 from .crew import ALONE, Alone
+from .networks import DECIDED
 from .pixels import Frame, make_projection, ready
 from .recipes import RECIPES
 from .safeguard import Safeguard
@@ -38,6 +39,15 @@ class Layout:
     sentences: Tensor | None = None
     frame: Frame | None = None
     """Of images, for ``AgentParams.pixels``."""
+    decided: tuple[int, ...] = ()
+    """Which numbers of the action are one or the other, as a gripper is open or shut: acted on with ``DECIDED``."""
+
+    @property
+    def gain(self) -> Tensor:
+        """What the policy's mean is multiplied by before its tanh when it acts, (A,)."""
+        gain = torch.ones(self.action_size)
+        gain[list(self.decided)] = DECIDED
+        return gain
 
 
 class Agent:
@@ -62,6 +72,7 @@ class Agent:
         self.optimiser = self._optimiser()
         self._following = self._pairs()
         self.safeguard = Safeguard()
+        self._gain = layout.gain.to(self.device)
         self._losses = torch.compile(self.losses, dynamic=False) if params.compiled else self.losses
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
@@ -130,7 +141,7 @@ class Agent:
         if spread:
             noise = torch.randn(mean.shape, generator=self.generator, device=self.device)
             mean = mean + spread * log_std.exp() * noise
-        return torch.tanh(mean)
+        return torch.tanh(self._gain * mean)
 
     def go_online(self) -> None:
         """Turn from offline data to practice, as the recipe does."""

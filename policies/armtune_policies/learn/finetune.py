@@ -75,10 +75,8 @@ class PracticeParams(Checked):
     lean: float = num(
         0.0, low=0.0, high=1.0, doc="deviation, times failures in a row, of what one try adds to all its actions"
     )
-    hang_steps: int = num(3, low=1, high=1000, doc="steps without motion after which the arm is pushed on")
-    hang: float = num(
-        0.0, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]; 0: never push"
-    )
+    stall_steps: int = num(5, low=1, high=1000, doc="steps without motion after which an episode has failed")
+    stall: float = num(0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]")
     seed: int = num(0, low=0, high=2**31 - 1, doc="of scenes, batches and exploration")
     checkpoint_every: int = num(10, low=1, high=100_000, doc="episodes between two checkpoints")
 
@@ -97,7 +95,7 @@ class Counts:
     rescues: int = 0
     forced: int = 0
     solved_starts: int = 0
-    pushes: int = 0
+    stalls: int = 0
     resets: int = 0
     direction: Direction = DIRECTIONS[0]
 
@@ -202,15 +200,15 @@ class Practice:
         moments: list[Moment] = [moment]
         actions: list[Floats] = []
         sentence = DIRECTIONS.index(direction)
-        rng, moved = np.random.default_rng([self.params.seed, 3, self.counts.episodes]), 0
+        rng = np.random.default_rng([self.params.seed, 3, self.counts.episodes])
         tries = min(self.counts.failures_in_a_row, MOST_LEANING)
         lean = self.params.lean * tries * rng.normal(size=self.agent.layout.action_size)
         while len(actions) < self.params.episode_steps and not (actions and moment.is_success):
+            if stalls(moments, self.params.stall_steps, self.params.stall):
+                self.counts.stalls += 1
+                break
             proposed = acted(self.agent, moment, sentence, self.params.spread)
             proposed = np.clip(proposed + lean, -1.0, 1.0).astype(np.float32)
-            if hangs(moments[moved:], self.params.hang_steps, self.params.hang):
-                proposed, moved = rng.uniform(-1.0, 1.0, proposed.shape).astype(np.float32), len(moments)
-                self.counts.pushes += 1
             moment, made = self.arena.step(proposed)
             moments.append(moment)
             actions.append(made)
@@ -255,11 +253,10 @@ def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0) -> F
     return agent.act(Seen(vector, torch.tensor([sentence]), image), spread)[0].numpy()
 
 
-def hangs(moments: list[Moment], steps: int, least: float) -> bool:
+def stalls(moments: list[Moment], steps: int, least: float) -> bool:
     """Return whether no number of the state changed by ``least`` in the last ``steps`` steps.
 
-    A policy that acts by its mean stays where it hangs (a gripper it is sure to keep shut, a wall it leans on) until
-    time is up, and noise of its own size frees nothing: one action drawn from all there are shows what would.
+    A policy that acts by its mean stays where it hangs until time is up, and teaches nothing but that.
     """
     if len(moments) <= steps:
         return False

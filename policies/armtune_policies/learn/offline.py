@@ -165,7 +165,8 @@ def make_agent(
         replay.add(one)
     said = [embeddings[sentence] for sentence in data.sentences] if embeddings else []
     table = torch.from_numpy(np.stack(said).astype(np.float32)) if said else None
-    layout = Layout(replay.shape.vector, replay.shape.action, table, Frame.of(images))
+    gripper = ActionSpec().names.index("gripper")
+    layout = Layout(replay.shape.vector, replay.shape.action, table, Frame.of(images), (gripper,))
     agent = agent_of(layout, params, seed, crew)
     agent.set_scale(*replay.spread())
     return agent, replay

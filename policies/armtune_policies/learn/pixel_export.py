@@ -40,7 +40,7 @@ class PixelHead(ActorHead):
         p = self.projection
         near = torch.clamp((state - p.mean) / p.scale, -FAR, FAR)
         z = torch.tanh(p.norm(features + p.vector(near) + self.said(sentence)))
-        return self.centre + self.half_range * torch.tanh(self.actor(z)[0])
+        return self.centre + self.half_range * torch.tanh(self.gain * self.actor(z)[0])
 
 
 def export_pixels(folder: Path, agent: Agent, about: About) -> Manifest:

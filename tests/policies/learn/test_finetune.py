@@ -149,12 +149,14 @@ def test_other_practice_is_refused(tmp_path: Path) -> None:
         Practice(agent, offline, Replay(10, SHAPE, agent.params), Reacher(), folder=tmp_path, digest="y")
 
 
-def test_an_arm_that_hangs_is_pushed_on() -> None:
+def test_an_episode_in_which_nothing_moves_ends_early_and_failed() -> None:
     still = Scripted(lambda direction, taken: False)
     still.look = lambda: Moment(np.zeros(0, np.float32), np.zeros(3, np.float32), False)  # type: ignore[method-assign]
-    counts = practise(still, steps=10, episode_steps=10, hang=0.01, hang_steps=3).run()
-    assert counts.pushes == 2  # after three steps without motion, and after three more
-    assert practise(Scripted(lambda direction, taken: False), steps=10, hang=0.01).run().pushes == 0
+    practice = practise(still, steps=9, episode_steps=10, stall=0.01, stall_steps=3)
+    counts = practice.run()
+    assert (counts.episodes, counts.steps, counts.stalls) == (3, 9, 3)
+    assert len(practice.online) == 9  # each step can be learnt from: what came after is known
+    assert practise(Scripted(lambda direction, taken: False), steps=10, stall=0.01).run().stalls == 0
 
 
 def test_a_person_helps_when_nothing_succeeds() -> None:

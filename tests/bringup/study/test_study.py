@@ -1,0 +1,72 @@
+"""A whole small study: every cell by real training and real practice, kept, and gone on with after a stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from armtune_bringup.agents import Learning, read_overrides
+from armtune_bringup.study.cells import CELLS, SeedStudy, Sizes, seeded
+from armtune_bringup.study.run import run_study
+from armtune_bringup.study.sights import Truth
+from armtune_policies.learn.offline import OfflineParams
+
+SMALL = (
+    "task=drawer", "experiment.demos=2", "experiment.failures=1", "experiment.demo_noise=0.1", "agent=calql",
+    "agent.hidden=[16]", "agent.critics=2", "agent.batch=16", "offline.updates=12", "practice.steps=40",
+    "practice.checkpoint_every=1",
+)  # fmt: skip
+SIZES = Sizes(episodes=2, points=2, point_episodes=1, bc_updates=5)
+
+
+def small() -> Learning:
+    return read_overrides(SMALL)
+
+
+def study(folder: Path, on_step: Any = lambda what, done, total: None) -> SeedStudy:
+    return SeedStudy(seeded(small(), 7), folder, "truth", SIZES, None, on_step)
+
+
+def test_a_study_makes_each_cell_once(tmp_path: Path) -> None:
+    found = run_study(small(), tmp_path, (7,), CELLS, "truth", SIZES)
+    cells = {path.name.split("-")[0]: path for path in (tmp_path / "drawer/seed-7/truth").glob("*.json")}
+    assert set(cells) == set(CELLS) == set(found["cells"])
+    assert (tmp_path / "drawer-truth.json").is_file() and (tmp_path / "drawer-truth.png").is_file()
+    made = {name: path.stat().st_mtime_ns for name, path in cells.items()}
+    assert run_study(small(), tmp_path, (7,), CELLS, "truth", SIZES) == found
+    assert {name: path.stat().st_mtime_ns for name, path in cells.items()} == made
+
+
+def test_the_control_has_as_many_updates_as_practice_had(tmp_path: Path) -> None:
+    one = study(tmp_path)
+    control, online = one.cell("control"), one.cell("online")
+    assert online["steps"] >= 40 and control["updates"] == 12 + 40
+    assert online["updates"] == 12 + online["steps"]  # practice ends with its last episode
+    assert [point["steps"] for point in online["curve"]][-1] == online["steps"]
+
+
+def test_a_stopped_practice_goes_on(tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "practice":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study(tmp_path, stop).cell("online")
+    online = study(tmp_path).cell("online")
+    assert online["steps"] >= 40
+    assert online["resets"] == 2  # a scene cannot be kept: it goes on in a fresh one
+
+
+def test_demonstrations_are_told_as_practice_is_and_take_turns() -> None:
+    sight = Truth(seeded(small(), 7).config)
+    first, second, *_ = sight.data(OfflineParams(copies=0), lambda what, done, total: None).trajectories
+    arena = sight.arena()
+    moment = arena.scene(3, "forward")
+    arena.env.close()
+    assert moment.features.shape == first.features.shape[1:] and moment.state.shape == first.state.shape[1:]
+    assert (first.sentence, second.sentence) == (0, 1) and first.imitate and second.imitate
+    opened, closed = first.features[-1, -4:-1], second.features[0, -4:-1]  # the drawer in its cabinet
+    np.testing.assert_allclose(opened, closed, atol=0.02)
