@@ -29,8 +29,6 @@ from .saved import load_training, load_trajectory, save_training, save_trajector
 from .trajectory import Trajectory
 
 EPISODES = "episodes"
-MOST_LEANING = 3
-"""Failures in a row from which on tries lean no further."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -71,10 +69,7 @@ class PracticeParams(Checked):
     rescue: int = num(0, low=0, high=100_000, doc="failures without a success after which a person helps; 0 for never")
     reset_every: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0 for never")
     patience: int = num(5, low=1, high=10_000, doc="failures in a row after which the other direction is tried")
-    spread: float = num(0.3, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
-    lean: float = num(
-        0.0, low=0.0, high=1.0, doc="deviation, times failures in a row, of what one try adds to all its actions"
-    )
+    spread: float = num(0.1, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
     stall_steps: int = num(5, low=1, high=1000, doc="steps without motion after which an episode has failed")
     stall: float = num(0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]")
     seed: int = num(0, low=0, high=2**31 - 1, doc="of scenes, batches and exploration")
@@ -200,16 +195,11 @@ class Practice:
         moments: list[Moment] = [moment]
         actions: list[Floats] = []
         sentence = DIRECTIONS.index(direction)
-        rng = np.random.default_rng([self.params.seed, 3, self.counts.episodes])
-        tries = min(self.counts.failures_in_a_row, MOST_LEANING)
-        lean = self.params.lean * tries * rng.normal(size=self.agent.layout.action_size)
         while len(actions) < self.params.episode_steps and not (actions and moment.is_success):
             if stalls(moments, self.params.stall_steps, self.params.stall):
                 self.counts.stalls += 1
                 break
-            proposed = acted(self.agent, moment, sentence, self.params.spread)
-            proposed = np.clip(proposed + lean, -1.0, 1.0).astype(np.float32)
-            moment, made = self.arena.step(proposed)
+            moment, made = self.arena.step(acted(self.agent, moment, sentence, self.params.spread))
             moments.append(moment)
             actions.append(made)
         self.counts.steps += len(actions)
