@@ -27,8 +27,9 @@ from armtune_bringup.compose import compose
 from armtune_bringup.stages import make_env
 from armtune_policies.contract import DIRECTIONS
 from armtune_policies.learn.augment import random_light
-from armtune_sim.collect import Take, collect
+from armtune_sim.collect import collect
 from armtune_sim.settings import SimParams
+from armtune_sim.take import Take
 from armtune_sim.tasks import drawer
 
 Floats = npt.NDArray[np.float32]

@@ -7,8 +7,9 @@ import pytest
 
 from armtune_policies.contract import TaskPair
 from armtune_policies.store.episode_reader import read_episode
-from armtune_sim.collect import LINGER_STEPS, Take, collect
+from armtune_sim.collect import LINGER_STEPS, collect
 from armtune_sim.env import ArmEnv
+from armtune_sim.take import Take
 
 TASK = TaskPair(name="drawer", forward="open the drawer", backward="close the drawer", episode_steps=30)
 

@@ -11,6 +11,7 @@ from armtune_policies.store.episode_reader import list_episodes, next_index, rea
 from armtune_policies.store.nouns import SUCCESS
 from armtune_sim.opengl import backend
 from armtune_sim.settings import SimParams
+from armtune_sim.take import Take
 from armtune_sim.tasks import TASKS
 
 from .compose import compose, config_hash
@@ -69,7 +70,7 @@ def make_prior(
 def _make(
     config: Config, variant: Variant, folder: Path, steps: int, on_episode: Callable[[Variant, Made], None]
 ) -> Made:
-    from armtune_sim.collect import Take, collect
+    from armtune_sim.collect import collect
 
     made = _there(folder, variant)
     on_episode(variant, made)

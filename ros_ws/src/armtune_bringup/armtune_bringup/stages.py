@@ -16,6 +16,7 @@ from armtune_policies.store.episode_reader import next_index
 from armtune_safety.settings import GateParams
 from armtune_sim.opengl import backend
 from armtune_sim.settings import SimParams
+from armtune_sim.take import Take
 
 from .compose import config_hash
 from .settings import Config, ExperimentParams
@@ -23,7 +24,7 @@ from .settings import Config, ExperimentParams
 if TYPE_CHECKING:
     from armtune_policies.learn.evaluate import Evaluation, Proposer
     from armtune_policies.store.manifest import Manifest
-    from armtune_sim.collect import Collected, Take
+    from armtune_sim.collect import Collected
     from armtune_sim.env import ArmEnv
 
 EVALUATION_SEED = 1_000_000
@@ -85,8 +86,6 @@ def planned(e: ExperimentParams) -> list[Take]:
     Demonstrations take turns, as a person would: each task undoes the other's, so that practice, which takes turns as
     well, begins where a demonstration began. Then failures, then recoveries from failures.
     """
-    from armtune_sim.collect import Take
-
     forward, backward = DIRECTIONS
     shown = [Take(forward), Take(backward, keeps=True)]
     failed = [Take(direction, is_spoilt=True) for direction in DIRECTIONS]

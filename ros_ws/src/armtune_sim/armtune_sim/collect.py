@@ -15,6 +15,7 @@ from armtune_policies.store.nouns import SUCCESS, TIMEOUT, EpisodeState, Observa
 
 from .env import ArmEnv, read
 from .experts import Expert, make_expert
+from .take import Take
 
 LINGER_STEPS = 3
 """Steps after success: the success classifier learns from the last frames of a demonstration."""
@@ -31,17 +32,6 @@ class Collected:
     direction: Direction
     is_success: bool
     steps: int
-
-
-@dataclass(frozen=True)
-class Take:
-    """One episode to collect."""
-
-    direction: Direction
-    is_spoilt: bool = False
-    """Whether it fails on purpose."""
-    keeps: bool = False
-    """Whether it begins where the one before it ended, unless it is done there; else in a scene of its own."""
 
 
 def collect(

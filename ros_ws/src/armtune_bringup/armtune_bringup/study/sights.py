@@ -14,8 +14,9 @@ from armtune_bringup.arena import SimArena
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import collect_demos, make_env, planned
 from armtune_policies.contract import DIRECTIONS, digest
-from armtune_sim.collect import Take, keeps_scene, prepared
+from armtune_sim.collect import keeps_scene, prepared
 from armtune_sim.env import STATE, ArmEnv, Observation
+from armtune_sim.take import Take
 from armtune_sim.tasks import Scene
 
 if TYPE_CHECKING:
