@@ -100,6 +100,8 @@ class FaultStack:
         self.arm_refused = ""
         try:
             self.wait(self.all_work, "every node works", UP_S)
+            gate = Path(f"/proc/{self.up.nodes()['gate_node']}/environ").read_text()
+            assert "fastdds_unshared.xml" in gate, "the gate under test shares memory, unlike a user's"
         except BaseException:
             self.__exit__()
             raise

@@ -44,7 +44,7 @@ class Layout:
 
     @property
     def gain(self) -> Tensor:
-        """What the policy's mean is multiplied by before its tanh when it acts, (A,)."""
+        """What the policy's mean, noise included, is multiplied by before its tanh when it acts, (A,)."""
         gain = torch.ones(self.action_size)
         gain[list(self.decided)] = DECIDED
         return gain

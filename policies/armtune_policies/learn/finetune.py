@@ -1,8 +1,10 @@
-"""Practice in one process: forward and backward without resets, an update owed for every step.
+"""Practice in one process: forward and backward in turn, an update owed for every step.
 
 Episodes alternate by success: a direction that succeeds hands over to the other, one that fails
 tries again, and after ``patience`` failures in a row the other is forced and counted. Before it
 acts, an episode looks whether it is solved already; a solved start is passed over, not paid for.
+One in which nothing moves any more has failed. The scene stays as it is, unless a person is
+called after ``rescue`` failures or every ``reset_every`` episodes; both are counted.
 Updates run between episodes, exactly ``utd`` per step, so a run does not depend on the machine.
 The agent's first two sentences are those of forward and backward.
 """
@@ -71,9 +73,17 @@ class PracticeParams(Checked):
     patience: int = num(5, low=1, high=10_000, doc="failures in a row after which the other direction is tried")
     spread: float = num(0.1, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
     stall_steps: int = num(5, low=1, high=1000, doc="steps without motion after which an episode has failed")
-    stall: float = num(0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]")
+    stall: float = num(
+        0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]; 0: none is too little"
+    )
     seed: int = num(0, low=0, high=2**31 - 1, doc="of scenes, batches and exploration")
     checkpoint_every: int = num(10, low=1, high=100_000, doc="episodes between two checkpoints")
+
+    @property
+    def rows(self) -> int:
+        """Rows of replay that a run can fill: an episode that failed, at the earliest by a stall, keeps one more than
+        its steps, and the last one may run over."""
+        return self.steps + self.episode_steps + self.steps // min(self.episode_steps, self.stall_steps) + 1
 
 
 @dataclass
@@ -246,7 +256,8 @@ def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0) -> F
 def stalls(moments: list[Moment], steps: int, least: float) -> bool:
     """Return whether no number of the state changed by ``least`` in the last ``steps`` steps.
 
-    A policy that acts by its mean stays where it hangs until time is up, and teaches nothing but that.
+    A policy that acts by its mean stays where it hangs until time is up, and teaches nothing but that. So does a state
+    that tells no motion at all: there ``least`` is 0, which nothing falls below.
     """
     if len(moments) <= steps:
         return False

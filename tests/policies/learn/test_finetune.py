@@ -155,6 +155,7 @@ def test_an_episode_in_which_nothing_moves_ends_early_and_failed() -> None:
     practice = practise(still, steps=9, episode_steps=10, stall=0.01, stall_steps=3)
     counts = practice.run()
     assert (counts.episodes, counts.steps, counts.stalls) == (3, 9, 3)
+    assert practice.online.added == 12 <= practice.params.rows  # three rows of what was seen last
     assert len(practice.online) == 9  # each step can be learnt from: what came after is known
     assert practise(Scripted(lambda direction, taken: False), steps=10, stall=0.01).run().stalls == 0
 

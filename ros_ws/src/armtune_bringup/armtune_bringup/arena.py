@@ -28,7 +28,7 @@ class SimArena:
 
     @property
     def stops(self) -> int:
-        """How often the gate stopped, and a person had to come."""
+        """How often a person lifted the arm home: the gate had stopped, or did not bring it there in time."""
         return self.env.gated.calls
 
     def reset(self, seed: int) -> None:

@@ -68,9 +68,7 @@ def finetune_agent(
     pretrained = _restore(agent, data, Path(policy.folder), config.experiment.seed)
     run = Path(begin(config).run_folder)
     before = _measured(config, Path(policy.folder), run / "evaluation" / "before.json", on_step)
-    most, limit = practised.steps, practised.episode_steps
-    rows = most + limit + most // limit  # the last episode may run over; one that failed keeps what was seen last
-    online = Replay(rows, offline.shape, params)
+    online = Replay(practised.rows, offline.shape, params)
     say(table(tally(data.trajectories), offline.nbytes + online.nbytes))
     env, key = make_env(config), _digest(pretrained, params, practised)
     try:

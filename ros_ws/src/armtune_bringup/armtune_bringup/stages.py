@@ -83,8 +83,8 @@ def collect_demos(
 def planned(e: ExperimentParams) -> list[Take]:
     """Return what is collected, in order.
 
-    Demonstrations take turns, as a person would: each task undoes the other's, so that practice, which takes turns as
-    well, begins where a demonstration began. Then failures, then recoveries from failures.
+    Demonstrations come in pairs: forward in a scene of its own, backward from where that one ended, as practice
+    begins it. Then failures, then recoveries from failures. The first after a kill has a scene of its own.
     """
     forward, backward = DIRECTIONS
     shown = [Take(forward), Take(backward, keeps=True)]

@@ -95,13 +95,14 @@ class GatedWorld:
     def _go(self, joints: NDArray[np.float64], limit_s: float) -> bool:
         """Bring the joints there through the gate; return whether they came there in time."""
         for _ in range(round(limit_s * self.params.rate_hz)):
-            gap = np.abs(self.world.joints_measured() - joints)
-            if gap[:-1].max() < 0.02 and gap[-1] < 0.1:
-                return not self.is_stopped
-            if self.is_stopped:
-                return False
+            if self.is_stopped or self._is_at(joints):
+                break
             self._period(Kind.JOINT_TARGET, joints, "")
-        return False
+        return self._is_at(joints) and not self.is_stopped
+
+    def _is_at(self, joints: NDArray[np.float64]) -> bool:
+        gap = np.abs(self.world.joints_measured() - joints)
+        return bool(gap[:-1].max() < 0.02 and gap[-1] < 0.1)
 
     def _period(self, kind: Kind, values: ArrayLike, policy_version: str) -> Decision:
         stamp_ns = self._see()

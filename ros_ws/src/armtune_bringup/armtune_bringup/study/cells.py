@@ -127,7 +127,7 @@ class SeedStudy:
         from armtune_policies.learn.replay import Replay
 
         agent, replay = self._trained(self.params, self.offline.updates, self._checkpoint, "offline")
-        online = Replay(2 * self.practice.steps + self.practice.episode_steps + 1, replay.shape, self.params)
+        online = Replay(self.practice.rows, replay.shape, self.params)
         arena = self.sight.arena()
         named = digest([self._named, self._reads("online")])
         practice = Practice(agent, replay, online, arena, self.practice, folder, named)

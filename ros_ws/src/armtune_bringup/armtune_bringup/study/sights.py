@@ -123,7 +123,7 @@ def poses(scene: Scene, bodies: tuple[str, ...]) -> Floats:
 
 
 def demonstrated(arena: SimArena, config: Config, take: Take, index: int) -> Trajectory:
-    """Return an episode of the scripted expert as practice would store it: the one that ``collect`` would write."""
+    """Return an episode of the scripted expert as practice would store it; ``collect`` writes the same and lingers."""
     from armtune_policies.learn.finetune import as_trajectory
 
     e, env, direction = config.experiment, arena.env, take.direction
