@@ -29,11 +29,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from armtune_bringup.environment import PROFILES_FILE, UNSHARED
 from armtune_policies.contract import Checked, flatten
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "ros_ws/src/armtune_bringup/config/fastdds_loopback.xml"
-PROFILES_FILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 os.environ.setdefault(PROFILES_FILE, str(PROFILE))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SYSTEM_DEFAULT")
 
@@ -118,7 +118,7 @@ class Stack:
         log = open(self.folder / f"{name}.log", "ab")
         env = {**os.environ, "ROS_DOMAIN_ID": str(self.domain), "ROS_LOG_DIR": str(self.folder / "ros")}
         if module in GUARDS and env[PROFILES_FILE] == str(PROFILE):
-            env[PROFILES_FILE] = str(PROFILE.with_name("fastdds_unshared.xml"))
+            env[PROFILES_FILE] = str(PROFILE.with_name(UNSHARED))
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
         return self.processes[name]
 

@@ -58,7 +58,8 @@ class Witness:
                 continue
             first, last = int(whole.t_ns[start]), int(whole.t_ns[end - 1])
             before = [mark for mark in marks if mark.t_ns < first]
-            inside = [Event(first - (kind == "armed"), kind) for kind in [mark.kind for mark in before][-1:]]
+            # What was true before the piece is true at its first row; armed a moment earlier, for that row may move.
+            inside = [Event(first - (before[-1].kind == "armed"), before[-1].kind)] if before else []
             inside += [mark for mark in marks if first <= mark.t_ns <= last]
             found += self._oracle.judge(whole.between(first, last + 1), inside)
         return [f"{v.rule}: {v.text} at {v.t_ns}" for v in found]

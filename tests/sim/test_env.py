@@ -70,7 +70,7 @@ def test_a_person_lifts_the_arm_home_when_the_motors_lose_power(env: ArmEnv) -> 
     model.actuator_gainprm[:], model.actuator_biasprm[:] = 0, 0
     seen, _ = env.reset(options={"keep_scene": True})
     model.actuator_gainprm[:], model.actuator_biasprm[:] = gains
-    assert (env.gated.calls, env.gated.is_stopped) == (1, False)
+    assert (env.gated.lifts, env.gated.is_stopped) == (1, False)
     np.testing.assert_allclose(read(seen)[1][:3], [0.20, 0.0, 0.17], atol=0.01)
     np.testing.assert_allclose(env.gated.world.scene.position("peg"), peg, atol=2e-3)
     before = read(seen)[1]

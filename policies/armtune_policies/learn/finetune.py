@@ -74,7 +74,7 @@ class PracticeParams(Checked):
     spread: float = num(0.1, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
     stall_steps: int = num(5, low=1, high=1000, doc="steps without motion after which an episode has failed")
     stall: float = num(
-        0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]; 0: none is too little"
+        0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]; 0: never fails one"
     )
     seed: int = num(0, low=0, high=2**31 - 1, doc="of scenes, batches and exploration")
     checkpoint_every: int = num(10, low=1, high=100_000, doc="episodes between two checkpoints")

@@ -26,11 +26,6 @@ class SimArena:
         self.env, self._encoder = env, encoder
         self.scale = ActionScale(env.gated.spec)
 
-    @property
-    def stops(self) -> int:
-        """How often a person lifted the arm home: the gate had stopped, or did not bring it there in time."""
-        return self.env.gated.calls
-
     def reset(self, seed: int) -> None:
         """Make the scene of a seed, as the forward task finds it."""
         self.scene(seed, DIRECTIONS[0])

@@ -41,7 +41,7 @@ class GatedWorld:
         self._clock = ManualClock()
         self._names = (*self.params.robot.joints, self.params.robot.finger_joint)
         self._ticks = round(self.spec.period_s * 1e9 / TICK_NS)
-        self._lease = self._seq = self.calls = 0
+        self._lease = self._seq = self.lifts = 0
         self._wake()
 
     def reset(self, seed: int, direction: Direction) -> None:
@@ -75,7 +75,7 @@ class GatedWorld:
 
         Carried along, a thing would end under the home pose after every failure, where no demonstration begins.
         Where the gate has stopped, or does not bring it home in time, a person is called, who lifts the arm home by
-        hand, leaves the objects as they are and arms again; ``calls`` counts it.
+        hand, leaves the objects as they are and arms again; ``lifts`` counts it.
         """
         letting_go = np.append(self.world.joints_measured()[:-1], self.params.robot.home_gripper)
         home = np.append(self.params.robot.home_rad, self.params.robot.home_gripper)
@@ -83,7 +83,7 @@ class GatedWorld:
             self.begin("")
             self._go(letting_go, limit_s)
         if not self._go(home, limit_s):
-            self.calls += 1
+            self.lifts += 1
             self.world.lift_home()
             self._wake()
 

@@ -143,7 +143,8 @@ class SeedStudy:
         arena.env.close()
         last = self._measured(agent, self.sizes.episodes)
         points = [*curve.points, {**asdict(counts), "success": last}]
-        return {**asdict(counts), "stops": arena.stops, "updates": agent.updates, "success": last, "curve": points}
+        found = {"lifts": arena.env.gated.lifts, "updates": agent.updates, "success": last, "curve": points}
+        return {**asdict(counts), **found}
 
     @property
     def _checkpoint(self) -> Path:
