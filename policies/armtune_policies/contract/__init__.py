@@ -8,16 +8,21 @@ from . import topics
 from .checked import Checked, ConfigError, choice, flatten, num, text
 from .clock import Clock, ManualClock, SteadyClock
 from .digest import digest, file_digest
-from .modes import PRIORITY, Kind, Mode, Verdict
+from .modes import HOLD_REQUESTED, OPERATOR, OPERATOR_LOST, PRIORITY, SINGULAR, WALL, Kind, Mode, Verdict
 from .spec import STATE_NAMES, STATE_UNITS, ActionSpec, ObservationSpec, contract_digest
 from .step import Decision, Proposal, RewardAnswer, StepTick
 from .task import DIRECTIONS, Direction, TaskPair, opposite
 
 __all__ = [
     "DIRECTIONS",
+    "HOLD_REQUESTED",
+    "OPERATOR",
+    "OPERATOR_LOST",
     "PRIORITY",
+    "SINGULAR",
     "STATE_NAMES",
     "STATE_UNITS",
+    "WALL",
     "ActionSpec",
     "Checked",
     "Clock",

@@ -19,3 +19,11 @@ STAMP = "observation.stamp_ns"
 
 def image(camera: str) -> str:
     return f"observation.images.{camera}"
+
+
+EXTRA = "complementary_info."
+"""What LeRobot's own tools call what is neither observation nor action: policies leave it alone."""
+
+
+def extra(name: str) -> str:
+    return f"{EXTRA}{name}"

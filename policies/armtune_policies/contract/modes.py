@@ -31,3 +31,9 @@ class Verdict(IntEnum):
 
 PRIORITY = {"policy": 0, "motion": 1, "teleop": 2}
 """Sources of proposals; a higher number takes the arm from a lower one."""
+OPERATOR = "teleop"
+"""The source that is a person."""
+HOLD_REQUESTED, OPERATOR_LOST = "hold requested", "operator lost"
+"""Reasons for HOLD that last until a person says otherwise: nothing has gone wrong meanwhile."""
+WALL, SINGULAR = "pushing on the workspace", "heading into a singularity"
+"""Reasons for HOLD that are the source's own doing."""
