@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from armtune_policies.contract import Verdict
-from armtune_policies.store.nouns import EpisodeState
+from armtune_policies.contract import Direction, Verdict
+from armtune_policies.store.nouns import PRACTICE, EpisodeState
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,11 @@ class Begin:
 
     episodes: int = 0
     steps: int = 0
+    purpose: str = PRACTICE
+    """Of a demonstration a person begins, shows and ends each episode; of evaluation the policy acts, and nothing is
+    counted or learnt."""
+    direction: str = ""
+    """Of every episode; blank for what comes next."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,24 @@ class Resume:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """A person wants a break, once the episode that is on is over."""
+
+
+@dataclass(frozen=True)
+class Reset:
+    """A person wants to lay the scene anew, once the episode that is on is over."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an operator says of the episode; ``last_step`` is the newest whole step of it."""
+
+    key: str
+    last_step: int = -1
+
+
+@dataclass(frozen=True)
 class GateUp:
     """The gate is armed and not stopped."""
 
@@ -38,6 +61,13 @@ class GateDown:
     """The gate is stopped or not armed."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether the machine is fit for another episode; what is wrong with it, blank for nothing."""
+
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +93,28 @@ class Judged:
 
     step: int
     verdict: Verdict
+    still: bool = False
+    """Whether nothing has moved for as many steps as end an episode."""
+    held: bool = False
+    """Whether the gate held the arm then and the step before, or a person had it held in this episode."""
+    moved: bool = True
+    """Whether the tool or the gripper did anything in the episode so far."""
+
+
+@dataclass(frozen=True)
+class Nudged:
+    """The nudge is over; ``made`` unless nobody knew where to push."""
+
+    made: bool = True
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """How the learner stands: the newest ended episode it knows, and what it owes before another may begin."""
+
+    newest: str
+    owed: int
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +124,10 @@ class Lost:
     reason: str
 
 
-Event = Begin | Cancel | Resume | GateUp | GateDown | AtHome | HomeFailed | Elapsed | Judged | Lost
+Event = (
+    Begin | Cancel | Resume | Pause | Reset | Told | GateUp | GateDown | AtHome | HomeFailed | Elapsed | Judged | Lost
+    | Nudged | Learnt | Fit
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,6 +140,23 @@ class Announce:
 @dataclass(frozen=True)
 class GoHome:
     """Take the arm and bring it home, until ``LetGo``."""
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """Push what the last episode failed at; ``Nudged`` says when it is over. The ``number``th nudge of the run."""
+
+    direction: Direction
+    number: int
+    is_recovery: bool = False
+    """One of several strokes: practice is stuck."""
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """Bring the shut hand along tool positions [m]."""
+
+    points_m: tuple[tuple[float, float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -107,4 +179,4 @@ class Finish:
     reason: str
 
 
-Command = Announce | GoHome | LetGo | Wait | Finish
+Command = Announce | GoHome | Nudge | Stroke | LetGo | Wait | Finish

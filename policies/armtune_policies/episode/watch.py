@@ -1,7 +1,8 @@
-"""Whether the policy still acts. Pure."""
+"""Whether the arm is still in the hands of the policy, or of a person who corrects it. Pure."""
 
 from __future__ import annotations
 
+HANDS = ("policy", "teleop")
 GRACE_S = 0.5
 """Two topics of one process may overtake each other; a loss counts after so long."""
 
@@ -28,7 +29,7 @@ class PolicyWatch:
     def holder(self, source: str, now_ns: int) -> None:
         """Note who the gate says holds the arm, blank for nobody."""
         self._holder = source
-        if source == "policy":
+        if source in HANDS:
             self._gone_ns = None
         elif self._has_stepped and self._gone_ns is None:
             self._gone_ns = now_ns
@@ -38,6 +39,11 @@ class PolicyWatch:
         if not why or not self._held:
             self._held_ns = now_ns
         self._held = why
+
+    def excuse(self, now_ns: int) -> None:
+        """A person holds the arm on purpose: nothing of this time counts."""
+        self._moved_ns = self._held_ns = now_ns
+        self._gone_ns = None if self._gone_ns is None else now_ns
 
     def lost(self, now_ns: int) -> str:
         """Return why the episode cannot go on, blank if it can."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from armtune_policies.contract import Mode, TaskPair, Verdict
 from armtune_policies.episode import events as e
 from armtune_policies.episode.conductor import Conductor
 from armtune_policies.episode.machine import PracticeMachine
+from armtune_policies.episode.memory import Memory
 from armtune_policies.episode.settings import EpisodeParams
-from armtune_policies.store.nouns import ABORTED, ACTING, HOMING, PAUSED, READY, SUCCESS, TIMEOUT
+from armtune_policies.store.nouns import ABORTED, ACTING, HOMING, NUDGING, PAUSED, READY, SUCCESS, TIMEOUT
 
 TASK = TaskPair(name="drawer", forward="open", backward="close", episode_steps=3)
 S = 1_000_000_000
 
 
-def acting() -> Conductor:
-    params = EpisodeParams(vote_need=1, vote_window=1, ready_s=0.1, stall_s=10.0, home_s=30.0)
-    one = Conductor(params, PracticeMachine(params, TASK, 0.0, "run", ""))
+def acting(memory: Memory | None = None, waits_for_sight: bool = False, **episode: float) -> Conductor:
+    params = EpisodeParams(vote_need=1, vote_window=1, ready_s=0.1, stall_s=10.0, home_s=30.0, **episode)
+    one = Conductor(params, PracticeMachine(params, TASK, 0.0, "run", ""), memory, waits_for_sight=waits_for_sight)
     one.gate(True, Mode.RUN, "", "", 0)
     one.handle(e.Begin(), 0)
     one.handle(e.AtHome(), 0)
@@ -29,7 +33,8 @@ def acting() -> Conductor:
 def test_episode_succeeds_when_the_answer_says_yes() -> None:
     one = acting()
     one.ticked("run-00000", 0, S)
-    commands = one.answered("run-00000", 0, Verdict.YES, S)
+    one.answered("run-00000", 0, Verdict.NO, S)
+    commands = one.answered("run-00000", 1, Verdict.YES, S)
     assert one.state.outcome == SUCCESS and e.GoHome() in commands
 
 
@@ -55,6 +60,23 @@ def test_episode_times_out_when_answers_never_come() -> None:
     assert (one.state.outcome, one.state.end_step) == (TIMEOUT, 2)
 
 
+@pytest.mark.parametrize("phase", (ACTING, HOMING))
+def test_hold_of_a_person_takes_as_long_as_it_takes(phase: str) -> None:
+    one = acting(held_s=2.0)
+    one.ticked("run-00000", 0, S)
+    if phase == HOMING:
+        one.answered("run-00000", 0, Verdict.YES, S)
+    told = (True, Mode.HOLD, "operator lost", "")
+    one.gate(*told, 2 * S, ["operator lost"])
+    for now in range(20, 1000):
+        one.pulse(now * S // 10)
+    assert one.state.phase == phase
+    one.gate(*told, 100 * S, ["supervisor silent"])
+    for now in range(1000, 1400):
+        one.pulse(now * S // 10)
+    assert one.state.phase == PAUSED, "any other hold is not waited for"
+
+
 def test_answer_is_ignored_when_it_is_of_another_episode() -> None:
     one = acting()
     assert one.answered("run-00009", 0, Verdict.YES, S) == []
@@ -64,10 +86,22 @@ def test_answer_is_ignored_when_it_is_of_another_episode() -> None:
 def test_episode_is_aborted_when_the_policy_lost_the_arm() -> None:
     one = acting()
     one.ticked("run-00000", 0, S)
-    one.gate(True, Mode.RUN, "", "teleop", S)
+    one.gate(True, Mode.RUN, "", "motion", S)
     assert one.pulse(S + S // 4) == []
     one.pulse(S + S // 2)
-    assert one.state.outcome == ABORTED and "teleop" in one.state.reason
+    assert one.state.outcome == ABORTED and "motion" in one.state.reason
+
+
+def test_episode_goes_on_when_a_person_takes_the_arm_and_gives_it_back() -> None:
+    one = acting()
+    one.ticked("run-00000", 0, S)
+    one.gate(True, Mode.RUN, "", "teleop", S)
+    one.ticked("run-00000", 1, 2 * S)
+    one.pulse(3 * S)
+    one.gate(True, Mode.HOLD, "nobody holds the arm", "", 3 * S)
+    one.gate(True, Mode.RUN, "", "policy", 3 * S + S // 4)
+    one.pulse(4 * S)
+    assert one.state.outcome == ""
 
 
 def test_episode_goes_on_when_an_older_gate_state_overtook_a_step() -> None:
@@ -123,3 +157,175 @@ def test_episode_is_aborted_with_the_reason_when_the_gate_holds_the_arm_for_long
     assert one.state.phase == ACTING, "a hold that ended does not count"
     one.pulse(5 * S)
     assert one.state.outcome == ABORTED and "held for 2.0 s: no fresh proposal" in one.state.reason
+
+
+def test_a_yes_ends_the_episode_only_once_the_gripper_is_open_as_far_as_asked() -> None:
+    one = acting(vote_opening=0.7)
+    one.moved(0.2)
+    one.ticked("run-00000", 0, S)
+    one.answered("run-00000", 0, Verdict.YES, S)
+    assert (one.state.judged_step, one.state.outcome) == (0, "")
+    one.moved(0.8)
+    one.ticked("run-00000", 1, S)
+    one.answered("run-00000", 1, Verdict.YES, S)
+    assert (one.state.outcome, one.state.end_step) == (SUCCESS, 1)
+
+
+def seen(one: Conductor, step: int, x_m: float, now_ns: int = S) -> None:
+    one.ticked(one.state.episode_id, step, now_ns)
+    one.saw(one.state.episode_id, step, np.array([x_m, 0.0, 0.1, 0.0, 0.0, 0.0, 1.0]), now_ns)
+    one.made(one.state.episode_id, step, 1.0 if step < 1 else 0.0)
+    one.answered(one.state.episode_id, step, Verdict.NO, now_ns)
+
+
+def test_episode_ends_when_nothing_moves_but_not_while_a_person_holds_it_still() -> None:
+    one = acting(still_steps=1)
+    seen(one, 0, 0.1)
+    one.ticked("run-00000", 1, S, "teleop")
+    seen(one, 1, 0.1)
+    assert one.state.outcome == ""
+    one = acting(still_steps=1)
+    seen(one, 0, 0.1)
+    seen(one, 1, 0.1)
+    assert (one.state.outcome, one.state.end_step) == (TIMEOUT, 1)
+
+
+def test_hold_is_no_failure_however_long_nothing_moves_and_is_given_up_by_its_own_bound() -> None:
+    one = acting(still_steps=1)
+    seen(one, 0, 0.1)
+    one.gate(True, Mode.HOLD, "supervisor silent", "policy", S, ["supervisor silent"])
+    seen(one, 1, 0.1, 2 * S)
+    assert one.state.outcome == "" and one.counts.stalls == 0
+    one.pulse(3 * S)
+    assert one.state.outcome == ABORTED and "supervisor silent" in one.state.reason
+
+
+def test_stalls_are_counted_again_once_the_hold_is_over() -> None:
+    one = acting(still_steps=1)
+    one.gate(True, Mode.HOLD, "hold requested", "policy", S, ["hold requested"])
+    seen(one, 0, 0.1)
+    one.gate(True, Mode.RUN, "", "policy", S)
+    seen(one, 1, 0.1)
+    assert one.state.outcome == "", "the hold was in one of the two steps"
+    seen(one, 2, 0.1)
+    assert (one.state.outcome, one.counts.stalls) == (TIMEOUT, 1)
+
+
+@pytest.mark.parametrize(
+    "why, outcome", [("hold requested", ABORTED), ("supervisor silent", ABORTED), ("pushing on the workspace", TIMEOUT)]
+)
+def test_time_that_runs_out_in_a_hold_is_a_failure_only_where_the_policy_brought_it_about(
+    why: str, outcome: str
+) -> None:
+    one = acting(still=0.0)
+    seen(one, 0, 0.1)
+    one.gate(True, Mode.HOLD, why, "policy", S, [why])
+    seen(one, 1, 0.1)
+    seen(one, 2, 0.1)
+    assert (one.state.outcome, one.counts.episodes) == (outcome, int(outcome == TIMEOUT))
+
+
+def test_time_that_runs_out_in_a_hold_of_one_step_is_a_failure() -> None:
+    one = acting(still=0.0)
+    seen(one, 0, 0.1)
+    seen(one, 1, 0.1)
+    one.ticked("run-00000", 2, S)
+    one.gate(True, Mode.HOLD, "no fresh proposal", "policy", S, ["no fresh proposal"])
+    seen(one, 2, 0.1)
+    assert (one.state.outcome, one.counts.episodes) == (TIMEOUT, 1)
+
+
+def test_time_that_a_person_took_makes_no_failure_also_where_the_arm_was_free_at_the_end() -> None:
+    one = acting(still=0.0)
+    one.gate(True, Mode.HOLD, "hold requested", "policy", S, ["hold requested"])
+    seen(one, 0, 0.1)
+    one.gate(True, Mode.RUN, "", "policy", S)
+    seen(one, 1, 0.1)
+    seen(one, 2, 0.1)
+    assert (one.state.outcome, one.counts.episodes) == (ABORTED, 0)
+
+
+def test_stall_in_lockstep_does_not_depend_on_when_the_gate_says_that_it_waits() -> None:
+    one = acting(waits_for_sight=True, still_steps=1)
+    one.gate(True, Mode.HOLD, "no fresh proposal", "policy", S, ["no fresh proposal"])
+    seen(one, 0, 0.1)
+    seen(one, 1, 0.1)
+    assert (one.state.outcome, one.counts.stalls) == (TIMEOUT, 1)
+
+
+def test_no_episode_begins_while_a_person_holds_the_arm() -> None:
+    one = acting()
+    one.ticked("run-00000", 0, S)
+    one.answered("run-00000", 0, Verdict.YES, S)
+    one.handle(e.AtHome(), S)
+    one.pulse(2 * S)
+    assert one.state.phase == READY
+    one.gate(True, Mode.HOLD, "hold requested", "", 2 * S, ["hold requested"])
+    one.pulse(50 * S)
+    assert one.state.phase == READY
+    one.gate(True, Mode.RUN, "", "", 60 * S)
+    one.pulse(60 * S)
+    assert one.state.phase == ACTING
+
+
+def test_nudge_pushes_from_where_it_tried_to_where_a_demonstration_took_hold() -> None:
+    goal = np.array([0.3, 0.1, 0.02])
+    one = acting(memory=Memory({"forward": [goal]}))
+    for step in range(3):
+        seen(one, step, 0.1 + 0.02 * step)
+    commands = one.handle(e.AtHome(), S)
+    (stroke,) = [c for c in commands if isinstance(c, e.Stroke)]
+    ends = np.array(stroke.points_m)[2::4]
+    assert one.state.phase == NUDGING and np.abs(ends - goal).max() < 0.05
+    one.proposed()
+    one.pulse(2 * S + 61 * S)
+    assert one.state.phase == HOMING and one.counts.nudges == 1, "a nudge has its time"
+
+
+@pytest.mark.parametrize("event", [e.Nudged(), e.Elapsed()])
+def test_nudge_without_one_proposal_is_not_counted(event: e.Event) -> None:
+    one = acting(memory=Memory({"forward": [np.array([0.3, 0.1, 0.02])]}))
+    for step in range(3):
+        seen(one, step, 0.1 + 0.02 * step)
+    one.proposed()  # on the way home: no part of the nudge
+    one.handle(e.AtHome(), S)
+    assert one.state.phase == NUDGING
+    one.handle(event, S)
+    assert one.state.phase == HOMING and one.counts.nudges == 0
+
+
+def test_try_is_not_held_up_when_nobody_knows_where_to_push() -> None:
+    one = acting()
+    for step in range(3):
+        seen(one, step, 0.1 * step)
+    commands = one.handle(e.AtHome(), S)
+    assert one.state.phase == HOMING and commands[-1] == e.GoHome() and one.counts.nudges == 0
+
+
+def test_practice_learns_where_its_own_successes_took_hold() -> None:
+    one = acting()
+    for step in range(2):
+        seen(one, step, 0.1)
+    one.ticked("run-00000", 2, S)
+    one.answered("run-00000", 2, Verdict.YES, S)
+    assert one.state.outcome == SUCCESS
+    for direction in ("backward", "backward"):
+        one.handle(e.AtHome(), S)
+        one.pulse(2 * S)
+        one.pulse(3 * S)
+        assert (one.state.phase, one.state.direction) == (ACTING, direction)
+        for step in range(3):
+            seen(one, step, 0.1 * step, 3 * S)
+        commands = one.handle(e.AtHome(), 3 * S)
+        assert not [c for c in commands if isinstance(c, e.Stroke)], "backward has not succeeded yet"
+    points = one._memory.stroke("forward", 0)
+    assert points is not None and np.allclose(points[-1], [0.1, 0.0, 0.18])
+
+
+def test_judgement_waits_for_both_topics_where_it_is_told_to() -> None:
+    one = acting(waits_for_sight=True)
+    one.ticked("run-00000", 0, S)
+    one.answered("run-00000", 0, Verdict.NO, S)
+    assert one.state.judged_step == -1
+    one.saw("run-00000", 0, np.zeros(7), S)
+    assert one.state.judged_step == 0

@@ -50,3 +50,15 @@ def test_skipped_steps_are_due_too_when_a_tick_was_missed() -> None:
     judge.answered(2, YES, 0)
     assert judge.due(0) == []
     assert judge.due(1000 * MS) == [(0, UNKNOWN), (1, UNKNOWN), (2, YES)]
+
+
+def test_a_yes_counts_only_with_the_gripper_open_as_far_as_asked() -> None:
+    judge = Judge(1.0, opening=0.5)
+    judge.answered(0, Verdict.YES, 0)  # nobody has said how far it is open
+    for step, opening in ((1, 0.4), (2, 0.5), (3, float("nan"))):
+        judge.moved(opening)
+        judge.ticked(step, 0)
+        judge.answered(step, Verdict.YES, 0)
+    judge.moved(0.0)  # after its step began
+    said = [verdict for _, verdict in judge.due(0)]
+    assert said == [Verdict.NO, Verdict.NO, Verdict.YES, Verdict.NO]

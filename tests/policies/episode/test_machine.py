@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from armtune_policies.contract import ConfigError, TaskPair, Verdict
 from armtune_policies.episode import events as e
 from armtune_policies.episode.home import is_near
-from armtune_policies.episode.machine import TRANSITIONS, PracticeMachine
+from armtune_policies.episode.machine import SILENT_S, TRANSITIONS, PracticeMachine
 from armtune_policies.episode.settings import EpisodeParams
 from armtune_policies.store.nouns import (
     ABORTED,
@@ -19,9 +20,12 @@ from armtune_policies.store.nouns import (
     FINISHED,
     HOMING,
     IDLE,
+    NUDGING,
     PAUSED,
     READY,
     RESTING,
+    SCENE,
+    SOLVED,
     SUCCESS,
     TIMEOUT,
 )
@@ -30,17 +34,23 @@ TASK = TaskPair(name="drawer", forward="open the drawer", backward="close the dr
 NO, YES, UNKNOWN = Verdict.NO, Verdict.YES, Verdict.UNKNOWN
 
 
-def machine(**params: Any) -> PracticeMachine:
-    made = PracticeMachine(EpisodeParams(vote_need=2, vote_window=2, **params), TASK, 0.0, "run", "c0ffee")
+def machine(learns: bool = False, **params: Any) -> PracticeMachine:
+    settings = EpisodeParams(vote_need=2, vote_window=2, **params)
+    made = PracticeMachine(settings, TASK, 0.0, "run", "c0ffee", learns=learns)
     made.handle(e.GateUp())
     return made
 
 
 def act(one: PracticeMachine) -> None:
-    """From homing to acting."""
+    """From homing to acting, by a nudge where there is one."""
     one.handle(e.AtHome())
-    while one.state.phase != ACTING:
-        one.handle(e.Elapsed())
+    if one.state.phase == NUDGING:
+        one.handle(e.Nudged())
+        one.handle(e.AtHome())
+    for _ in range(9):
+        if one.state.phase != ACTING:
+            one.handle(e.Elapsed())
+    assert one.state.phase == ACTING, one.state
 
 
 def judge(one: PracticeMachine, *verdicts: Verdict) -> list[e.Command]:
@@ -57,6 +67,7 @@ def started(**params: Any) -> PracticeMachine:
     return one
 
 
+@pytest.mark.fault("L10")
 def test_success_flips_the_direction_when_the_vote_is_complete() -> None:
     one = started()
     commands = judge(one, NO, YES, YES)
@@ -65,6 +76,26 @@ def test_success_flips_the_direction_when_the_vote_is_complete() -> None:
     act(one)
     assert (one.state.direction, one.state.sentence) == ("backward", "close the drawer")
     assert (one.state.episode_id, one.state.outcome, one.state.judged_step) == ("run-00001", "", -1)
+
+
+@pytest.mark.fault("F48")
+@pytest.mark.parametrize(
+    "answers, mark",
+    [
+        ((UNKNOWN, UNKNOWN, YES, YES), SOLVED),
+        ((YES, UNKNOWN, YES), SOLVED),
+        ((NO, UNKNOWN, UNKNOWN, YES, YES), SOLVED),
+        ((NO, UNKNOWN, NO, YES, YES), ""),
+    ],
+)
+def test_success_counts_only_once_it_was_known_not_to_stand_already(answers: tuple[Verdict, ...], mark: str) -> None:
+    settings = EpisodeParams(vote_need=2, vote_window=3)
+    one = PracticeMachine(settings, replace(TASK, episode_steps=9), 0.0, "run", "c0ffee")
+    one.handle(e.GateUp())
+    one.handle(e.Begin())
+    act(one)
+    judge(one, *answers)
+    assert (one.state.outcome, one.state.mark) == (ABORTED if mark else SUCCESS, mark)
 
 
 def test_episode_is_truncated_when_the_last_step_was_judged() -> None:
@@ -81,6 +112,7 @@ def test_last_step_is_a_success_when_its_answer_completes_the_vote() -> None:
     assert (one.state.outcome, one.state.end_step) == (SUCCESS, 3)
 
 
+@pytest.mark.fault("L10")
 def test_direction_stays_when_the_episode_failed() -> None:
     one = started()
     judge(one, NO, NO, NO, NO)
@@ -88,6 +120,7 @@ def test_direction_stays_when_the_episode_failed() -> None:
     assert one.state.direction == "forward"
 
 
+@pytest.mark.fault("F52")
 def test_direction_is_flipped_and_said_so_when_one_direction_failed_too_often() -> None:
     one = started(max_failures=2)
     for _ in range(2):
@@ -97,12 +130,134 @@ def test_direction_is_flipped_and_said_so_when_one_direction_failed_too_often() 
     assert "flipped without a success" in one.state.reason
 
 
-def test_reason_says_so_when_the_task_was_solved_at_the_start() -> None:
+def test_a_success_that_stood_at_the_start_is_passed_over_uncounted_and_the_other_direction_is_tried() -> None:
     one = started()
     judge(one, YES, YES)
-    assert one.state.reason == "solved at the start"
+    assert (one.state.outcome, one.state.mark, one.state.end_step) == (ABORTED, SOLVED, 1)
+    assert (one.tally.episodes, one.tally.forward_successes, one.counts.solved_starts) == (0, 0, 1)
+    act(one)
+    assert one.state.direction == "backward"
 
 
+@pytest.mark.fault("F48")
+def test_practice_asks_a_person_when_both_directions_are_said_to_be_solved() -> None:
+    one = started(max_aborts=1)
+    judge(one, YES, YES)
+    act(one)
+    judge(one, YES, YES)
+    one.handle(e.AtHome())
+    assert one.state.phase == PAUSED and "both directions are solved" in one.state.reason
+    one.handle(e.Resume())
+    act(one)
+    assert one.counts.rescues == 1 and one.state.direction == "forward"
+
+
+@pytest.mark.fault("F52")
+def test_episode_in_which_nothing_moves_has_failed_early() -> None:
+    one = started()
+    judge(one, NO)
+    one.handle(e.Judged(1, NO, still=True))
+    assert (one.state.outcome, one.state.end_step) == (TIMEOUT, 1) and "nothing moved" in one.state.reason
+    assert (one.counts.stalls, one.tally.episodes) == (1, 1)
+
+
+def test_each_retry_after_a_failure_begins_with_a_nudge_and_one_only() -> None:
+    one = started()
+    judge(one, NO, NO, NO, NO)
+    commands = one.handle(e.AtHome())
+    assert one.state.phase == NUDGING and e.Nudge("forward", 1) in commands and e.LetGo() not in commands
+    one.handle(e.Nudged())
+    assert one.state.phase == HOMING
+    one.handle(e.AtHome())
+    assert one.state.phase == RESTING and one.counts.nudges == 1
+    one.handle(e.Elapsed())
+    one.handle(e.Elapsed())
+    judge(one, NO, YES, YES)
+    one.handle(e.AtHome())
+    assert one.state.phase == RESTING
+
+
+def test_nudge_that_nobody_knew_how_to_make_is_not_counted() -> None:
+    one = started()
+    judge(one, NO, NO, NO, NO)
+    one.handle(e.AtHome())
+    one.handle(e.Nudged(made=False))
+    one.handle(e.AtHome())
+    assert one.state.phase == RESTING and one.counts.nudges == 0
+
+
+@pytest.mark.fault("F52")
+def test_practice_that_is_stuck_tries_harder_then_asks_and_goes_on_when_a_person_has_helped() -> None:
+    one = started(max_failures=2, stuck=3, recoveries=2)
+    done = []
+    while one.state.phase != PAUSED:
+        judge(one, NO, NO, NO, NO)
+        commands = one.handle(e.AtHome())
+        done += [c.is_recovery for c in commands if isinstance(c, e.Nudge)]
+        if one.state.phase == NUDGING:
+            one.handle(e.Nudged())
+            act(one)
+    assert done == [False, False, True, True]
+    assert "stuck: 5 failures in a row, in both directions" in one.state.reason
+    assert one.handle(e.GateUp()) == ()
+    one.handle(e.Resume())
+    act(one)
+    assert (one.counts.rescues, one.counts.resets, one.counts.nudges, one.counts.recoveries) == (1, 1, 2, 2)
+    judge(one, NO, NO, NO, NO)
+    one.handle(e.AtHome())
+    assert one.state.phase == NUDGING
+
+
+def test_next_episode_waits_for_the_learner_and_practice_for_a_person_when_it_has_given_up() -> None:
+    one = machine(learns=True)
+    one.handle(e.Begin())
+    act(one)
+    judge(one, NO, YES, YES)
+    one.handle(e.AtHome())
+    one.handle(e.Elapsed())
+    assert one.state.phase == RESTING
+    one.handle(e.Learnt("run-00000", 7))
+    one.handle(e.Learnt("run-99999", 0))
+    assert one.state.phase == RESTING, "it owes updates, or has not heard of the episode yet"
+    one.handle(e.Learnt("run-00000", 0))
+    assert one.state.phase == READY
+    one.handle(e.Elapsed())
+    judge(one, NO, YES, YES)
+    one.handle(e.Learnt("run-00001", 3, given_up=True))
+    one.handle(e.AtHome())
+    one.handle(e.Elapsed())
+    assert one.state.phase == PAUSED and "given up" in one.state.reason
+
+
+@pytest.mark.fault("F30")
+def test_learner_that_owes_and_is_silent_is_not_waited_for_without_a_person() -> None:
+    one = machine(learns=True)
+    one.handle(e.Begin())
+    act(one)
+    for _ in range(2):  # and again after a person resumed
+        if one.state.phase == ACTING:
+            judge(one, NO, YES, YES)
+        one.handle(e.AtHome())
+        assert one.handle(e.Elapsed()) == (e.Wait(SILENT_S),) and one.state.phase == RESTING
+        assert one.handle(e.Learnt("run-00000", 7)) == (e.Wait(SILENT_S),), "it is alive"
+        one.handle(e.Elapsed())
+        assert one.state.phase == PAUSED and "owes 7 updates" in one.state.reason
+        one.handle(e.Resume())
+    one.handle(e.AtHome())
+    one.handle(e.Learnt("run-00000", 0))
+    assert one.state.phase == RESTING, "it rests anew"
+    one.handle(e.Elapsed())
+    assert one.state.phase == READY
+
+
+def test_counts_go_on_when_a_run_is_resumed() -> None:
+    one = started()
+    judge(one, NO, YES, YES)
+    again = PracticeMachine(EpisodeParams(), TASK, 0.0, "run", "", 1, counts=replace(one.counts))
+    assert (again.counts.episodes, again.counts.steps, again.counts.direction) == (1, 3, "backward")
+
+
+@pytest.mark.fault("L2")
 def test_unknown_never_completes_the_vote_when_answers_are_missing() -> None:
     one = started()
     judge(one, YES, UNKNOWN, YES, UNKNOWN)
@@ -125,11 +280,11 @@ def test_practice_ends_at_home_when_enough_episodes_are_done() -> None:
     one = machine()
     one.handle(e.Begin(episodes=1))
     act(one)
-    judge(one, YES, YES)
+    judge(one, NO, YES, YES)
     commands = one.handle(e.AtHome())
     assert one.state.phase == FINISHED
     assert commands[-1] == e.Finish(False, "1 episodes done")
-    assert (one.tally.episodes, one.tally.forward_successes, one.tally.steps) == (1, 1, 2)
+    assert (one.tally.episodes, one.tally.forward_successes, one.tally.steps) == (1, 1, 3)
 
 
 def test_practice_ends_when_enough_steps_are_done() -> None:
@@ -140,6 +295,7 @@ def test_practice_ends_when_enough_steps_are_done() -> None:
     assert one.handle(e.AtHome())[-1] == e.Finish(False, "4 steps done")
 
 
+@pytest.mark.fault("L11")
 def test_practice_waits_for_the_gate_when_it_is_not_armed() -> None:
     one = PracticeMachine(EpisodeParams(), TASK, 0.0, "run", "")
     one.handle(e.GateDown("not armed"))
@@ -166,6 +322,7 @@ def test_same_direction_is_tried_again_when_the_episode_was_aborted() -> None:
     assert one.state.direction == "forward" and one.tally.episodes == 0
 
 
+@pytest.mark.fault("L11")
 def test_practice_waits_for_a_person_when_episodes_keep_being_aborted() -> None:
     one = started(max_aborts=2)
     one.handle(e.Lost("x"))
@@ -180,7 +337,7 @@ def test_practice_waits_for_a_person_when_episodes_keep_being_aborted() -> None:
 
 def test_reset_is_asked_for_when_it_is_due() -> None:
     one = started(reset_every_episodes=1)
-    judge(one, YES, YES)
+    judge(one, NO, YES, YES)
     one.handle(e.AtHome())
     assert one.state.phase == PAUSED and "reset" in one.state.reason
     one.handle(e.Resume())
@@ -188,6 +345,7 @@ def test_reset_is_asked_for_when_it_is_due() -> None:
     assert one.state.episode_id == "run-00001"
 
 
+@pytest.mark.fault("L11")
 def test_practice_waits_for_a_person_when_home_is_not_reached() -> None:
     one = machine()
     one.handle(e.Begin())
@@ -207,6 +365,71 @@ def test_practice_ends_where_it_is_when_cancelled_and_the_gate_stops() -> None:
     one = started()
     one.handle(e.Cancel("asked"))
     assert one.handle(e.GateDown("stopped"))[-1] == e.Finish(True, "asked")
+
+
+def test_break_waits_for_the_episode_and_the_way_home_and_ends_only_by_a_person() -> None:
+    one = started()
+    assert one.handle(e.Pause()) and one.state.phase == ACTING
+    judge(one, NO, YES, YES)
+    assert one.state.outcome == SUCCESS and one.state.phase == HOMING
+    one.handle(e.AtHome())
+    assert (one.state.phase, one.state.reason) == (PAUSED, "paused by the operator; resume to go on")
+    one.handle(e.GateUp())
+    assert one.state.phase == PAUSED
+    one.handle(e.Resume())
+    act(one)
+    assert one.state.direction == "backward"
+
+
+@pytest.mark.parametrize("phase", [READY, RESTING])
+def test_break_between_episodes_comes_at_once(phase: str) -> None:
+    one = started(nudge=0)
+    judge(one, NO, NO, NO, NO)
+    one.handle(e.AtHome())
+    while one.state.phase != phase:
+        one.handle(e.Elapsed())
+    assert one.handle(e.Pause()) and one.state.phase == PAUSED
+
+
+def test_scene_is_laid_anew_when_a_person_asks_for_it_and_counts_once_it_is() -> None:
+    one = started(nudge=1)
+    assert one.handle(e.Reset()) and one.state.phase == ACTING
+    judge(one, NO, NO, NO, NO)
+    one.handle(e.AtHome())
+    assert (one.state.phase, one.state.reason) == (PAUSED, "reset the scene, then resume: the operator asked for it")
+    assert one.counts.resets == 0 and not one.handle(e.Reset()), "it waits for that already"
+    one.handle(e.Resume())
+    one.handle(e.AtHome())
+    assert one.counts.resets == 1 and one.state.phase == RESTING, "a scene just laid needs no nudge"
+
+
+def test_reset_that_waits_is_not_lost_by_a_pause_and_a_pause_becomes_one() -> None:
+    for wishes in ((e.Reset(), e.Pause()), (e.Pause(), e.Reset())):
+        one = started()
+        assert all(one.handle(wish) for wish in wishes)
+        judge(one, NO, YES, YES)
+        one.handle(e.AtHome())
+        assert one.state.waits_for == SCENE and "reset the scene" in one.state.reason
+
+
+def test_pause_in_which_the_scene_was_laid_anew_counts_as_one_and_does_not_end_by_the_gate() -> None:
+    one = started()
+    one.handle(e.GateDown("stopped"))
+    assert one.state.phase == PAUSED and one.handle(e.Reset())
+    assert not one.handle(e.GateUp()) and one.state.phase == PAUSED
+    one.handle(e.Resume())
+    assert one.state.phase == HOMING and one.counts.resets == 1
+
+
+def test_break_that_was_not_taken_is_forgotten_by_the_next_practice() -> None:
+    one = started()
+    one.handle(e.Pause())
+    one.handle(e.Cancel("enough"))
+    one.handle(e.AtHome())
+    assert one.state.phase == FINISHED and not one.handle(e.Pause())
+    one.handle(e.Begin())
+    act(one)
+    assert one.state.phase == ACTING
 
 
 def test_index_goes_on_when_a_run_is_resumed() -> None:
@@ -230,15 +453,18 @@ EVENTS = st.one_of(
     st.just(e.GateDown("stopped")),
     *[st.just(event) for event in (e.AtHome(), e.AtHome(), e.Elapsed(), e.Elapsed())],
     st.just(e.HomeFailed("no way")),
+    st.builds(e.Nudged, st.booleans()),
+    st.just(e.Judged(2, NO, still=True)),
     st.just(e.Lost("gone")),
     *[st.just(verdict) for verdict in (NO, YES, UNKNOWN, YES, NO)],
 )
 
 
+@pytest.mark.fault("L10")
 @given(st.lists(EVENTS, max_size=120))
 def test_invariants_hold_when_anything_happens(happened: list[Any]) -> None:
     one = PracticeMachine(
-        EpisodeParams(vote_need=2, vote_window=3, max_failures=2, max_aborts=2, reset_every_episodes=3),
+        EpisodeParams(vote_need=2, vote_window=3, max_failures=2, max_aborts=2, stuck=3, reset_every_episodes=3),
         TASK, 0.0, "run", "",
     )  # fmt: skip
     before, holds_arm, ended, acted = one.state, False, {}, []
@@ -252,30 +478,69 @@ def test_invariants_hold_when_anything_happens(happened: list[Any]) -> None:
         assert (now != before) <= any(isinstance(c, e.Announce) and c.state == now for c in commands)
         for command in commands:
             if isinstance(command, (e.GoHome, e.LetGo)):
-                assert isinstance(command, e.GoHome) is not holds_arm, "takes and gives alternate"
-                holds_arm = not holds_arm
-        assert holds_arm == (now.phase == HOMING)
+                assert holds_arm or isinstance(command, e.GoHome), "nothing is given back that was not taken"
+                holds_arm = isinstance(command, e.GoHome)
+        assert holds_arm == (now.phase in (HOMING, NUDGING))
         assert now.index >= before.index and (
             now.episode_id == before.episode_id or now.index > before.index or not acted
         )
         assert (now.outcome == "") == (now.end_step == -1 and now.outcome == "")
         assert now.judged_step < TASK.episode_steps
         if now.outcome == SUCCESS:
-            assert now.end_step == now.judged_step >= 1
+            assert now.end_step == now.judged_step >= 3
         if now.outcome == TIMEOUT:
-            assert now.end_step == TASK.episode_steps - 1
+            assert now.end_step == TASK.episode_steps - 1 or "nothing moved" in now.reason or now.phase != HOMING
         if now.outcome:
             assert ended.setdefault(now.episode_id, (now.outcome, now.end_step)) == (now.outcome, now.end_step)
-            assert now.phase in (HOMING, RESTING, PAUSED, FINISHED)
+            assert now.phase in (HOMING, NUDGING, RESTING, PAUSED, FINISHED)
         if now.phase == ACTING and (not acted or acted[-1] != now.episode_id):
             assert now.episode_id not in acted and now.episode_id not in ended
             acted.append(now.episode_id)
-        assert not (now.phase in (ACTING, READY, HOMING) and isinstance(event, e.GateDown)), "a stopped gate stops work"
+        assert not (now.phase in (ACTING, READY, HOMING, NUDGING) and isinstance(event, e.GateDown)), (
+            "a stopped gate stops work"
+        )
         before = now
-    assert one.state.phase in (IDLE, HOMING, READY, ACTING, RESTING, PAUSED, FINISHED)
+        assert one.counts.since_success <= 3 + 3, "nothing is tried for ever without a person"
+    assert one.state.phase in (IDLE, HOMING, NUDGING, READY, ACTING, RESTING, PAUSED, FINISHED)
 
 
 @pytest.mark.parametrize("measured", [[0.0, float("nan")], [0.0], [0.0, 0.2], [0.0, float("inf")]])
 def test_arm_is_not_at_home_when_a_joint_is_far_or_unknown(measured: list[float]) -> None:
     assert not is_near(measured, [0.0, 0.0], 0.1)
     assert is_near([0.0, 0.1], [0.0, 0.0], 0.1)
+
+
+@pytest.mark.fault("F33", "F39", "L11")
+def test_no_episode_begins_while_the_machine_is_not_fit_and_the_one_that_is_on_goes_on() -> None:
+    one = started()
+    one.handle(e.Fit("disk: 3 MB free"))
+    judge(one, NO)
+    assert one.state.phase == ACTING
+    judge(one, YES, YES)
+    one.handle(e.AtHome())
+    one.handle(e.Elapsed())
+    assert (one.state.phase, one.state.reason) == (PAUSED, "mend, then resume: disk: 3 MB free")
+    one.handle(e.GateUp())
+    one.handle(e.Fit())
+    assert one.state.phase == PAUSED  # a person says when
+    one.handle(e.Resume())
+    act(one)
+    assert one.state.episode_id == "run-00001"
+
+
+@pytest.mark.fault("F48", "L11")
+def test_practice_waits_for_a_look_when_it_succeeds_without_moving() -> None:
+    one = started(doubt=2)
+    for _ in range(2):
+        for verdict in (NO, YES, YES):
+            one.handle(e.Judged(one.state.judged_step + 1, verdict, moved=False))
+        one.handle(e.AtHome())
+        if one.state.phase != PAUSED:
+            one.handle(e.Elapsed())
+            one.handle(e.Elapsed())
+    assert one.state.phase == PAUSED and "2 successes in a row without motion" in one.state.reason
+    one.handle(e.GateUp())
+    assert one.state.phase == PAUSED
+    one.handle(e.Resume())
+    act(one)
+    assert one.state.episode_id == "run-00002"

@@ -1,0 +1,52 @@
+"""Whatever happens, every direction gets its turn and nothing is tried for ever."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from armtune_policies.episode.course import Course, Rules
+
+RULES = Rules(patience=2, nudge=1, stuck=4, recoveries=2, reset_every=7)
+
+
+@pytest.mark.fault("F52")
+@given(st.lists(st.sampled_from(["success", "failure", "solved"]), max_size=80))
+def test_course_keeps_its_promises_whatever_happens(happened: list[str]) -> None:
+    course = Course(RULES)
+    c = course.counts
+    for what in happened:
+        before, move = c.direction, course.move()
+        if move in ("ask", "reset"):
+            course.helped(move)
+            assert course.move() not in ("ask", "reset"), "a person is asked once"
+        else:
+            course.moved(move)
+        if what == "solved":
+            course.solved()
+        else:
+            course.ended(what == "success")
+        assert (c.direction != before) or what == "failure"
+        assert c.failures_in_a_row < RULES.patience and c.since_success <= RULES.stuck + RULES.recoveries
+        assert c.since_reset <= RULES.reset_every and c.solved_in_a_row <= 2
+    judged = [what for what in happened if what != "solved"]
+    assert c.episodes == len(judged) == c.episodes_forward + c.episodes_backward
+    assert c.successes_forward + c.successes_backward == judged.count("success")
+    assert c.solved_starts == happened.count("solved")
+
+
+def test_moves_come_in_their_order_when_nothing_succeeds() -> None:
+    course, moves = Course(Rules(patience=2, nudge=2, stuck=3, recoveries=2)), []
+    for _ in range(6):
+        moves.append(course.move())
+        course.ended(False)
+    assert moves == ["try", "try", "nudge", "recover", "recover", "ask"]
+
+
+def test_nothing_is_done_and_nobody_asked_where_all_is_never() -> None:
+    course = Course(Rules(patience=1))
+    for _ in range(50):
+        assert course.move() == "try"
+        course.ended(False)
+    assert course.counts.forced == 50
