@@ -28,6 +28,8 @@ from .schemas import STEP_TOPICS
 from .step_table import Row, StepTable
 
 WIDTH = 7
+MAX_STEPS = 1_000_000
+"""No episode is longer; a file that says so is damaged."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ def read_episode(path: Path) -> Episode:
     if not about.outcome:
         raise ValueError(f"{path}: expected a finished episode, got one without an outcome; salvage it first")
     last = table.last_step if about.end_step < 0 else about.end_step
+    if last >= MAX_STEPS:
+        raise ValueError(f"{path}: expected an episode of less than {MAX_STEPS} steps, got {last + 1}")
     rows = [table.row(step) for step in range(last + 1)]
     try:
         return _stacked(Path(path), about, metadata, rows)
@@ -150,10 +154,10 @@ def read_rows(path: Path) -> tuple[StepTable, EpisodeState, Mapping[str, str]]:
     for entry in entries(path):
         if entry.metadata_name == ABOUT:
             metadata = entry.metadata or {}
-            table = StepTable(metadata["episode_id"])
+            table = StepTable(metadata.get("episode_id", ""))
         if table is None or STEP_TOPICS.get(entry.topic) != entry.type_name:
             continue
-        value = records.decode(entry.type_name, entry.data)
+        value = records.decode(entry.type_name, entry.data, entry.schema)
         if isinstance(value, EpisodeState):
             about = value
         else:

@@ -18,13 +18,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from mcap.writer import Writer
+import numpy as np
 
 from armtune_policies.contract import Decision, RewardAnswer, topics
 
 from . import records, schemas
-from .files import checked_name, flush_folder, readable
+from .files import checked_name, flush_folder, hold, let_go, readable
+from .mcap_file import Messages
 from .nouns import ABORTED, ACTING, RESTING, SUCCESS, TIMEOUT, EpisodeState, Observation
 
 PART = ".part"
@@ -59,31 +61,25 @@ class EpisodeWriter:
         self.part = self.path.with_name(self.path.name + PART)
         self.steps = 0
         self._about = replace(about, phase=ACTING, outcome="", end_step=-1)
-        self._channels: dict[str, int] = {}
-        self._last_ns = 0
+        self._is_named = False
         if self.path.exists():
             raise FileExistsError(f"{self.path} is there already; an episode id is used once")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self.part, "xb")
-        self._writer = Writer(self._file, use_chunking=False)
-        self._writer.start(profile="ros2", library="armtune")
+        hold(self._file)  # else a salvage of it from another process would end the episode
         facts = asdict(self._about)
         named = ("run_id", "episode_id", "index", "task", "direction", "sentence", "config_hash", "calibration_hash")
-        self._writer.add_metadata(ABOUT, {**{key: str(facts[key]) for key in named}, **dict(extra or {})})
+        said = {**{key: str(facts[key]) for key in named}, **dict(extra or {})}
+        self._messages = Messages(self._file, ABOUT, said)
         for topic, type_name in schemas.STEP_TOPICS.items():
-            self._channel(topic, type_name)
+            self._messages.channel(topic, type_name)
         self.write(self._about, about.stamp_ns)
         self.flush()
 
     def write_raw(self, topic: str, type_name: str, stamp_ns: int, data: bytes) -> None:
-        """Append a message as CDR bytes, exactly as they came over the wire.
-
-        ``stamp_ns`` becomes the publish time; the log time never goes back, because readers
-        refuse unindexed files in which it does.
-        """
-        self._last_ns = max(self._last_ns, stamp_ns)
+        """Append a message as CDR bytes; see ``Messages.add``."""
         with self._in_words():
-            self._writer.add_message(self._channel(topic, type_name), self._last_ns, data, stamp_ns)
+            self._messages.add(topic, type_name, stamp_ns, data)
 
     def write(self, value: records.Value, stamp_ns: int, topic: str | None = None) -> None:
         """Append a contract value on its topic."""
@@ -109,32 +105,50 @@ class EpisodeWriter:
         self.steps += 1
         self.flush()
 
+    def write_view(self, camera: str, jpeg: bytes, stamp_ns: int) -> None:
+        """Append the full-size view of a camera, as evidence."""
+        head = records.header(stamp_ns, f"{camera}_optical")
+        data = np.frombuffer(jpeg, np.uint8)
+        message = schemas.message(schemas.COMPRESSED_IMAGE, header=head, format="jpeg", data=data)
+        self.write_raw(topics.compressed(camera), schemas.COMPRESSED_IMAGE, stamp_ns, schemas.encode(message))
+
     def flush(self) -> None:
         """Hand what was written to the operating system: it outlives this process."""
         with self._in_words():
             self._file.flush()
 
-    def close(self, outcome: str, end_step: int, reason: str = "") -> Path:
+    def sync(self) -> None:
+        """Force what was flushed to the disk: it outlives a power cut. Waits for the disk; any thread may call it."""
+        with self._in_words(), contextlib.suppress(ValueError):  # let go of meanwhile
+            os.fdatasync(self._file.fileno())
+            if not self._is_named:
+                flush_folder(self.path.parent)  # else a power cut leaves bytes without a name
+                self._is_named = True
+
+    def close(self, outcome: str, end_step: int, reason: str = "", mark: str = "") -> Path:
         """End the episode, make the file whole and give it its name.
 
         Args:
             outcome: ``success``, ``timeout`` or ``aborted``.
             end_step: Last step of the episode, -1 when it has none.
+            reason: For people.
+            mark: One of ``nouns.WORDS``, blank for none.
 
         Raises:
             OSError: when the disk refuses; the ``.part`` then stays for ``salvage``.
         """
         if outcome not in (SUCCESS, TIMEOUT, ABORTED):
             raise ValueError(f"outcome: expected success, timeout or aborted; got {outcome!r}")
-        final = replace(self._about, phase=RESTING, outcome=outcome, end_step=end_step, reason=reason)
+        ended: dict[str, Any] = {"outcome": outcome, "end_step": end_step, "reason": reason, "mark": mark}
+        final = replace(self._about, phase=RESTING, sets_aside="", **ended)
         try:
-            self.write(replace(final, stamp_ns=self._last_ns), self._last_ns)
-            self._writer.finish()
+            self.write(replace(final, stamp_ns=self._messages.last_ns), self._messages.last_ns)
+            self._messages.finish()
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
             self.part.replace(self.path)
             flush_folder(self.path.parent)
+            self._file.close()
         except OSError as why:
             self.abandon()
             raise readable(why, self.path) from None
@@ -142,6 +156,8 @@ class EpisodeWriter:
 
     def abandon(self) -> None:
         """Let go of the file and leave the ``.part`` for ``store.salvage``."""
+        if not self._file.closed:
+            let_go(self._file)
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -164,10 +180,3 @@ class EpisodeWriter:
             yield
         except OSError as why:
             raise readable(why, self.path) from None
-
-    def _channel(self, topic: str, type_name: str) -> int:
-        if topic not in self._channels:
-            text = schemas.definition(type_name).encode()
-            schema = self._writer.register_schema(type_name, "ros2msg", text)
-            self._channels[topic] = self._writer.register_channel(topic, "cdr", schema)
-        return self._channels[topic]

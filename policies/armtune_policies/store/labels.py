@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from armtune_policies.contract import RewardAnswer, Verdict
+from armtune_policies.reward.frames import POSITIVE
 
 from .episode_reader import Episode
 from .files import checked_name, read_json, write_json
-from .nouns import SUCCESS
+from .nouns import SAID_FAILURE, SAID_SUCCESS, SUCCESS, TIMEOUT, EpisodeState
 
-LIVE = "live"
+LIVE, OPERATOR = "live", "operator"
 STEP_REWARD, SUCCESS_REWARD = -1.0, 0.0
 
 
@@ -74,6 +76,69 @@ def live_labels(episode: Episode) -> LabelSet:
         success_step=episode.end_step if episode.outcome == SUCCESS else None,
         model_digest=episode.reward_digest,
     )
+
+
+def shown_labels(episode: Episode) -> LabelSet:
+    """Return the live vote, or for an episode that nobody judged what its outcome says of each step.
+
+    A demonstration lingers ``POSITIVE`` steps after the one that did it.
+    """
+    if np.any(episode.verdicts != Verdict.UNKNOWN):
+        return live_labels(episode)
+    done = max(episode.steps - 1 - POSITIVE, 0) if episode.outcome == SUCCESS else None
+    verdicts = [Verdict.NO] * episode.steps
+    if done is not None:
+        verdicts[done:] = [Verdict.YES] * (episode.steps - done)
+    return LabelSet("shown", episode.episode_id, tuple(verdicts), done)
+
+
+def as_judged(episode: Episode, labels: LabelSet) -> Episode:
+    """Return the episode as if ``labels`` were its vote: whoever goes by outcome or verdicts follows them.
+
+    Steps after the success are marked as incomplete.
+    """
+    if labels == shown_labels(episode):
+        return episode
+    goal, complete = labels.success_step, episode.complete.copy()
+    lost = TIMEOUT if episode.outcome == SUCCESS else episode.outcome
+    about = replace(episode.about, outcome=lost if goal is None else SUCCESS)
+    if goal is not None:
+        about = replace(about, end_step=goal)
+        complete[goal + 1 :] = False
+    return replace(episode, about=about, complete=complete, verdicts=np.array(labels.verdicts, np.uint8))
+
+
+def chosen_labels(run_folder: Path, episode: Episode, label_set: str) -> LabelSet:
+    """Return what a label set says of an episode; the vote, else the outcome, where it is blank or has nothing on it.
+
+    Raises:
+        ValueError: when the sidecar is not what it should be.
+    """
+    has = bool(label_set) and label_path(run_folder, episode.episode_id, label_set).exists()
+    return read_labels(run_folder, episode, label_set) if has else shown_labels(episode)
+
+
+def check_labels(run_folder: Path, label_set: str) -> None:
+    """Refuse a label set that no episode of a run has: its name is a slip.
+
+    Raises:
+        FileNotFoundError: naming it, and those that are there.
+    """
+    folder = Path(run_folder) / "labels"
+    known = sorted({path.stem for path in folder.glob("*/*.json")} | {LIVE})
+    if label_set and label_set not in known:
+        raise FileNotFoundError(f"{folder}: expected a label set {label_set!r}, got only {', '.join(known)}")
+
+
+def operator_labels(about: EpisodeState) -> LabelSet | None:
+    """The label set of an episode that an operator judged: not yet done until its last step; None where nobody did."""
+    if about.mark not in (SAID_SUCCESS, SAID_FAILURE) or about.end_step < 0:
+        return None
+    done = about.end_step if about.mark == SAID_SUCCESS else None
+    verdicts = [Verdict.NO] * (about.end_step + 1)
+    if done is not None:
+        verdicts[done] = Verdict.YES
+    return LabelSet(OPERATOR, about.episode_id, tuple(verdicts), done)
 
 
 def patched(labels: LabelSet, answers: Iterable[RewardAnswer]) -> LabelSet:
@@ -133,17 +198,34 @@ def label_path(run_folder: Path, episode_id: str, label_set: str) -> Path:
 def write_labels(run_folder: Path, labels: LabelSet) -> Path:
     """Write a label set beside its run, whole or not at all."""
     path = label_path(run_folder, labels.episode_id, labels.name)
-    write_json(
-        path,
-        {
-            "label_set": labels.name,
-            "episode_id": labels.episode_id,
-            "verdicts": [v.name.lower() for v in labels.verdicts],
-            "success_step": labels.success_step,
-            "model_digest": labels.model_digest,
-        },
-    )
+    write_json(path, labels_json(labels))
     return path
+
+
+def labels_json(labels: LabelSet) -> dict[str, Any]:
+    """Return a label set as JSON can say it."""
+    return {
+        "label_set": labels.name,
+        "episode_id": labels.episode_id,
+        "verdicts": [v.name.lower() for v in labels.verdicts],
+        "success_step": labels.success_step,
+        "model_digest": labels.model_digest,
+    }
+
+
+def parse_labels(value: Any, source: str) -> LabelSet:
+    """Return the label set that JSON says.
+
+    Raises:
+        ValueError: naming the source, when it is none.
+    """
+    try:
+        verdicts = tuple(Verdict[str(name).upper()] for name in value["verdicts"])
+        step = value["success_step"]
+        success_step = None if step is None else int(step)
+        return LabelSet(value["label_set"], value["episode_id"], verdicts, success_step, value["model_digest"])
+    except (KeyError, TypeError) as why:
+        raise ValueError(f"{source}: expected a label set, got one without {why}") from None
 
 
 def read_labels(run_folder: Path, episode: Episode, label_set: str = LIVE) -> LabelSet:
@@ -156,11 +238,4 @@ def read_labels(run_folder: Path, episode: Episode, label_set: str = LIVE) -> La
     path = label_path(run_folder, episode.episode_id, label_set)
     if label_set == LIVE and not path.exists():
         return live_labels(episode)
-    try:
-        value = read_json(path)
-        verdicts = tuple(Verdict[str(name).upper()] for name in value["verdicts"])
-        step = value["success_step"]
-        success_step = None if step is None else int(step)
-        return LabelSet(value["label_set"], value["episode_id"], verdicts, success_step, value["model_digest"])
-    except (KeyError, TypeError) as why:
-        raise ValueError(f"{path}: expected a label set, got a file without {why}") from None
+    return parse_labels(read_json(path), str(path))

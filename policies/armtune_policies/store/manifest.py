@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from armtune_policies.contract import ActionSpec, ObservationSpec, contract_digest
 
-from .files import checked_name, read_json, write_json
+from .files import checked_name, read_capped, read_json, write_json
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.safetensors"
@@ -37,6 +38,10 @@ class ModelError(ValueError):
     """A model that will not do; one sentence: expected against got, and how to mend it."""
 
 
+class SessionLost(ModelError):
+    """What ran a model is gone and does not come back by itself: begin anew."""
+
+
 @dataclass(frozen=True)
 class FileEntry:
     """One file of a model, as its maker wrote it."""
@@ -51,8 +56,11 @@ class Manifest:
 
     ``encoder_digest`` is the SHA-256 of the encoder the features come from: a head fits
     that encoder and no other. ``threshold`` is the probability above which a reward model
-    says yes. ``metrics`` holds finite numbers only, among them ``parity_max_error``: ONNX
-    against torch over 1000 random observations.
+    says yes; above ``unsure_above`` and not above the threshold it does not know. Where
+    ``distance_bound`` is given, its graph says how unlike the training's a picture is, and
+    beyond the bound it does not know either. ``metrics`` holds finite numbers only, among
+    them ``parity_max_error``: ONNX against torch over so many random observations as
+    ``parity_observations`` says.
     """
 
     kind: str
@@ -66,6 +74,8 @@ class Manifest:
     feature_size: int = 0
     encoder_digest: str = ""
     threshold: float = 0.5
+    unsure_above: float | None = None
+    distance_bound: float | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -129,7 +139,7 @@ def load_model(folder: Path, contract: str | None = None, kinds: tuple[str, ...]
 
 def _parse(folder: Path, contract: str | None) -> Manifest:
     try:
-        plain = read_json(folder / MANIFEST)
+        plain = read_json(folder / MANIFEST, MAX_MANIFEST_BYTES)
         if not isinstance(plain, dict) or plain.get("format") != FORMAT:
             got = plain.get("format") if isinstance(plain, dict) else type(plain).__name__
             raise ModelError(f"{folder}: expected manifest format {FORMAT}, got {got}; export the model again")
@@ -182,6 +192,11 @@ def _check(folder: Path, manifest: Manifest) -> None:
         raise ModelError(f"{folder}: a head must quote the digest of its encoder, got none")
     if not 0.0 < manifest.threshold < 1.0:
         raise ModelError(f"{folder}: expected a threshold between 0 and 1, got {manifest.threshold}")
+    unsure, bound = manifest.unsure_above, manifest.distance_bound
+    if unsure is not None and not 0.0 <= unsure <= manifest.threshold:
+        raise ModelError(f"{folder}: expected unsure_above from 0 to the threshold {manifest.threshold}, got {unsure}")
+    if bound is not None and not 0.0 < bound < math.inf:
+        raise ModelError(f"{folder}: expected a distance_bound above 0, got {bound}")
 
 
 def _verified(folder: Path, name: str, wanted: FileEntry) -> bytes:
@@ -200,18 +215,21 @@ def _verified(folder: Path, name: str, wanted: FileEntry) -> bytes:
 def _read(folder: Path, name: str, limit_bytes: int) -> bytes:
     path = folder / name
     try:
-        with open(path, "rb") as file:
-            data = file.read(limit_bytes + 1)
+        return read_capped(path, limit_bytes)
     except FileNotFoundError:
         what = "the model's folder" if not folder.is_dir() else str(path)
         raise ModelError(f"no such file: {what} (model {folder}); train one with `armtune pretrain`") from None
     except OSError as why:
         raise ModelError(f"cannot read {path}: {why.strerror}") from None
-    if len(data) > limit_bytes:
-        raise ModelError(f"{path}: expected at most {limit_bytes} bytes, it is longer")
-    return data
+    except ValueError as why:
+        raise ModelError(str(why)) from None
 
 
 def _words(manifest: Manifest) -> str:
     seen = manifest.observation
     return f"cameras {', '.join(seen.cameras)} at {seen.width_px}x{seen.height_px}, {manifest.action.rate_hz:g} Hz"
+
+
+def training_folder(policy_folder: Path) -> Path:
+    """Return where the training of a policy folder keeps its checkpoint: beside it."""
+    return policy_folder.with_name(f"{policy_folder.name}.training")

@@ -7,16 +7,51 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-IDLE, HOMING, READY, ACTING, RESTING, PAUSED, FINISHED = (
+IDLE, HOMING, NUDGING, READY, ACTING, SHOWING, RESTING, PAUSED, FINISHED = (
     "idle",
     "homing",
+    "nudging",
     "ready",
     "acting",
+    "showing",
     "resting",
     "paused",
     "finished",
 )
 SUCCESS, TIMEOUT, ABORTED = "success", "timeout", "aborted"
+LIVE = (ACTING, SHOWING)
+"""Phases in which steps of an episode are taken: by the policy, or by a person alone."""
+
+PRACTICE, DEMONSTRATION, EVALUATION = "practice", "demonstration", "evaluation"
+"""What an episode is recorded for."""
+HIDDEN = "hidden while it is evaluated"
+"""In place of the name of a policy, where who judges may read it."""
+EVALUATIONS = "evaluation"
+"""Folder of a run where episodes of evaluation are kept, like a run of its own: nothing that learns looks there."""
+
+SAID_SUCCESS, SAID_FAILURE, DISCARDED, SOLVED = "said_success", "said_failure", "discarded", "solved"
+"""Marks of an episode that ended: the operator's own labels, a file that is set aside, and a success that was standing
+before the episode began: aborted, never counted, rewarded or learnt from."""
+WORDS = {
+    SAID_SUCCESS: "success, says the operator",
+    SAID_FAILURE: "failure, says the operator",
+    DISCARDED: "discarded by the operator",
+    SOLVED: "solved at the start",
+}
+"""What people are told of a mark, as the reason. Files from before there were marks say only that."""
+
+GATE, SCENE, PERSON = "gate", "scene", "person"
+"""What a pause waits for: the gate, a scene to be laid anew, or a person to look."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A message as it came over the wire."""
+
+    topic: str
+    type_name: str
+    stamp_ns: int
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -57,5 +92,9 @@ class EpisodeState:
     outcome: str = ""
     end_step: int = -1
     reason: str = ""
+    purpose: str = ""
+    mark: str = ""
+    sets_aside: str = ""
+    waits_for: str = ""
     config_hash: str = ""
     calibration_hash: str = ""

@@ -13,21 +13,23 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from armtune_policies.contract import Decision, RewardAnswer, topics
+from armtune_policies.contract import Decision, RewardAnswer
 
 from .episode_reader import read_episode
 from .episode_writer import TOPIC_OF, EpisodeWriter
-from .files import readable
-from .labels import patched, read_labels, write_labels
-from .nouns import ABORTED, ACTING, READY, SUCCESS, EpisodeState, Observation
+from .files import checked_name, readable, trash
+from .labels import operator_labels, patched, read_labels, write_labels
+from .nouns import ABORTED, DISCARDED, EVALUATION, EVALUATIONS, LIVE, READY, SUCCESS, EpisodeState, Observation, Raw
 from .salvage import salvage
 from .schemas import STEP_TOPICS
 from .settings import RecorderParams
 from .step_table import Row, StepTable
 
+T = TypeVar("T")
 Part = Observation | Decision | RewardAnswer
 _REMEMBERED = 8
 """How many closed episodes still take late answers."""
@@ -35,16 +37,6 @@ STOP_WAIT_S = 2.0
 """How long stopping waits for the disk; what is not whole by then is salvaged at the next start."""
 _EARLY = 16
 """How many parts wait for their episode to be announced: topics may overtake each other."""
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A message as it came over the wire."""
-
-    topic: str
-    type_name: str
-    stamp_ns: int
-    data: bytes
 
 
 @dataclass
@@ -59,6 +51,12 @@ class _Open:
     next_step: int = 0
     next_told: int = 0
     ended_ns: int = 0
+    is_synced: bool = True
+    syncing: Future[None] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        return self.table.last_step >= 0 and not self.ended_ns
 
 
 class Recording:
@@ -66,34 +64,41 @@ class Recording:
 
     ``trouble`` is the newest reason why something was not recorded, blank for none. Making a
     file whole waits for the disk, seconds at worst: hand in a ``pool`` where that must not
-    block, and call ``on_time`` now and then.
+    block, and call ``on_time`` now and then. ``is_owed`` says whether something beside the rows
+    of an episode is on its way, for which its end waits as for a missing part.
     """
 
-    def __init__(self, run_folder: Path, params: RecorderParams, pool: Executor | None = None) -> None:
+    def __init__(
+        self, run_folder: Path, params: RecorderParams, pool: Executor | None = None,
+        is_owed: Callable[[str], bool] = lambda episode_id: False,
+    ) -> None:  # fmt: skip
         self.run_folder = Path(run_folder)
-        self.folder = self.run_folder / "episodes"
         self.trouble = ""
         self.finished: dict[str, Path] = {}
-        self._params, self._pool = params, pool
+        self._params, self._pool, self._is_owed = params, pool, is_owed
         self._closing: deque[tuple[_Open, Future[Path]]] = deque()
         self._open: dict[str, _Open] = {}
         self._refused: set[str] = set()
         self._early: deque[tuple[Part, Raw]] = deque(maxlen=_EARLY)
+        self._aside = set[str]()
 
     @property
     def is_recording(self) -> bool:
-        return any(one.writer is not None for one in self._open.values())
+        """Whether messages beside the rows are kept: from the first part of an episode to its end."""
+        return any(one.has_begun for one in self._open.values())
 
     def on_state(self, state: EpisodeState, now_ns: int) -> list[Row]:
         """Begin an episode when one is announced, and note when it ends."""
         told: list[Row] = []
+        if state.sets_aside:
+            self._set_aside(state.sets_aside)
         for other in [o for o in self._open.values() if o.state.episode_id != state.episode_id and not o.ended_ns]:
-            why, end = "its end was not announced", other.state.judged_step
+            why, end = "its end was not announced", min(other.state.judged_step, other.table.last_step)
             lost = replace(other.state, outcome=ABORTED, end_step=end, reason=why)
             told += self._ended(other, lost, now_ns)
         one = self._open.get(state.episode_id)
         if one is None:
-            if state.phase in (READY, ACTING) and not state.outcome:
+            if state.phase in (READY, *LIVE) and not state.outcome:
                 told += self._begin(state, now_ns)
             return told
         if state.outcome:
@@ -122,7 +127,7 @@ class Recording:
         return self._tell(one) + self._close_if_whole(one, now_ns)
 
     def on_side(self, raw: Raw, episode_id: str = "", step: int = -1) -> None:
-        """Keep a message beside the rows: with ``step`` of ``episode_id``, else while any episode is acted."""
+        """Keep a message beside the rows: with ``step`` of ``episode_id``, else from an episode's first part on."""
         if episode_id:
             one = self._open.get(episode_id)
             if one is not None and step >= one.next_step:
@@ -131,12 +136,14 @@ class Recording:
                 self._safely(one, [raw])
             return
         for one in list(self._open.values()):
-            if one.writer is not None and not one.ended_ns:
+            if one.has_begun:
                 self._safely(one, [raw], flush=False)
 
     def on_time(self, now_ns: int) -> list[Row]:
         """Close episodes whose missing parts did not come in time."""
         self._settle()
+        for one in list(self._open.values()):
+            self._sync(one)
         return [row for one in list(self._open.values()) for row in self._close_if_whole(one, now_ns)]
 
     def stop(self, reason: str) -> list[Row]:
@@ -153,9 +160,14 @@ class Recording:
     # -- one episode ----------------------------------------------------------------
 
     def _begin(self, state: EpisodeState, now_ns: int) -> list[Row]:
-        if state.episode_id in self._refused or (self.folder / f"{state.episode_id}.mcap").exists():
-            return []  # after a restart in mid-episode, what was salvaged is all there is
-        free_mb = shutil.disk_usage(self.run_folder).free // 1_000_000
+        if state.episode_id in self._refused or not self._has_good_name(state):
+            return []
+        try:
+            free_mb = shutil.disk_usage(self.run_folder).free // 1_000_000
+        except OSError as why:  # the folder is gone: the episode is lost, the recorder is not
+            self._refused.add(state.episode_id)
+            self.trouble = f"{state.episode_id} is not recorded: {why}"
+            return []
         if free_mb < self._params.disk_floor_mb:
             self._refused.add(state.episode_id)
             self.trouble = (
@@ -169,8 +181,27 @@ class Recording:
         self._early.clear()
         return [row for part, raw in early for row in self.on_part(part, raw, now_ns)]
 
+    def _home(self, state: EpisodeState) -> Path:
+        """Return the folder whose ``episodes`` an episode goes to: what evaluation made is not learnt from."""
+        return self.run_folder / EVALUATIONS if state.purpose == EVALUATION else self.run_folder
+
+    def _has_good_name(self, state: EpisodeState) -> bool:
+        """Whether a file can be called so; a name used before is not used twice."""
+        episode_id, folder = state.episode_id, self._home(state) / "episodes"
+        try:
+            checked_name(episode_id, "episode_id")
+            if (folder / f"{episode_id}.mcap").exists():  # so it is after a restart in mid-episode, too
+                raise ValueError(f"{folder / episode_id}.mcap is there already; an episode id is used once")
+        except ValueError as why:
+            self._refused.add(episode_id)
+            self.trouble = f"{episode_id!r} is not recorded: {why}"
+            return False
+        return True
+
     def _ended(self, one: _Open, state: EpisodeState, now_ns: int) -> list[Row]:
         one.state, one.ended_ns = state, max(now_ns, 1)
+        if state.mark == DISCARDED:
+            self._aside.add(state.episode_id)
         return self._tell(one) + self._close_if_whole(one, now_ns)
 
     def _close_if_whole(self, one: _Open, now_ns: int) -> list[Row]:
@@ -179,7 +210,8 @@ class Recording:
         end = one.state.end_step
         answered = one.state.outcome != SUCCESS or one.table.row(end).answer is not None
         waited_s = (now_ns - one.ended_ns) / 1e9
-        if not (one.table.is_complete_through(end) and answered) and waited_s < self._params.close_wait_s:
+        is_whole = one.table.is_complete_through(end) and answered and not self._is_owed(one.state.episode_id)
+        if not is_whole and waited_s < self._params.close_wait_s:
             return []
         return self._close(one)
 
@@ -191,7 +223,10 @@ class Recording:
         told = self._tell(one, everything=True)
         if self._open.pop(state.episode_id, None) is None or one.writer is None:
             return told
-        close = partial(one.writer.close, state.outcome, state.end_step, state.reason)
+        if not one.next_step:  # no row of it is in the file
+            one.writer.discard()
+            return told
+        close = partial(one.writer.close, state.outcome, state.end_step, state.reason, state.mark)
         self._closing.append((one, self._pool.submit(close) if self._pool else _at_once(close)))
         self._settle()
         return told
@@ -202,17 +237,45 @@ class Recording:
         while self._closing and self._closing[0][1].done():
             one, future = self._closing.popleft()
             try:
-                self.finished[one.state.episode_id] = future.result(timeout=0)
+                path = future.result(timeout=0)
             except OSError as why:
                 self._give_up(one, why)
+                continue
+            try:
+                self._finish(one.state, path)
+            except OSError as why:
+                self.trouble = f"{path.name} is whole, but what was said of it is not kept: {why.strerror or why}"
         for old in list(self.finished)[:-_REMEMBERED]:
             del self.finished[old]
+
+    def _finish(self, state: EpisodeState, path: Path) -> None:
+        """A file is whole: keep what the operator said of it, or set it aside."""
+        if state.episode_id in self._aside:
+            self._aside.discard(state.episode_id)
+            self._trash(state.episode_id, self._home(state))
+            return
+        self.finished[state.episode_id] = path
+        if (labels := operator_labels(state)) is not None:
+            write_labels(self._home(state), labels)
+
+    def _set_aside(self, episode_id: str) -> None:
+        """An episode is recorded again: its files go to the trash, now or once they are whole."""
+        if episode_id in self._open or any(one.state.episode_id == episode_id for one, _ in self._closing):
+            self._aside.add(episode_id)
+        else:
+            self._trash(episode_id, self.run_folder)
+
+    def _trash(self, episode_id: str, home: Path) -> None:
+        """Set aside all that is called so: the file, and a film of it."""
+        self.finished.pop(episode_id, None)
+        for path in sorted((home / "episodes").glob(f"{checked_name(episode_id, 'episode_id')}.*")):
+            trash(path)
 
     def _write_rows(self, one: _Open) -> None:
         """Write rows that are complete, in step order; a hole is passed once two later rows are complete."""
         while one.state.episode_id in self._open:
             step = one.next_step
-            newer = sum(row.is_complete for row in one.table.rows if row.step > step)
+            newer = sum(one.table.row(later).is_complete for later in one.raws if later > step)
             if not one.table.row(step).is_complete and newer < 2:
                 return
             if step > one.table.last_step:
@@ -229,19 +292,38 @@ class Recording:
         """Append and flush; a disk that refuses ends this episode, whole."""
         try:
             if one.writer is None:
-                one.writer = EpisodeWriter(self.folder, one.state)
+                one.writer = EpisodeWriter(self._home(one.state) / "episodes", one.state)
             for raw in raws:
                 one.writer.write_raw(raw.topic, raw.type_name, raw.stamp_ns, raw.data)
             if flush:
                 one.writer.flush()
+                one.is_synced = False
+                self._sync(one)
         except OSError as why:
             self._give_up(one, why)
+
+    def _sync(self, one: _Open) -> None:
+        """Force flushed steps to disk, those of a slow disk's wait together: so much a power cut may cost."""
+        if one.writer is None or self._params.sync != "step":
+            return
+        if one.syncing is not None:
+            if not one.syncing.done():
+                return
+            done, one.syncing = one.syncing, None
+            if isinstance(why := done.exception(timeout=0), OSError):
+                self._give_up(one, why)
+                return
+        if not one.is_synced:
+            one.is_synced = True
+            one.syncing = self._pool.submit(one.writer.sync) if self._pool else _at_once(one.writer.sync)
 
     def _give_up(self, one: _Open, why: OSError) -> None:
         episode_id = one.state.episode_id
         self._open.pop(episode_id, None)
         self._refused.add(episode_id)
-        text = str(readable(why, self.folder / f"{episode_id}.mcap")) if why.strerror else str(why)
+        text = (
+            str(readable(why, self._home(one.state) / "episodes" / f"{episode_id}.mcap")) if why.strerror else str(why)
+        )
         self.trouble = f"recording of {episode_id} ended early: {text}"
         if one.writer is None:
             return
@@ -259,7 +341,9 @@ class Recording:
         end = one.state.end_step if one.ended_ns or one.state.outcome else one.table.last_step
         while one.next_told <= min(end, one.table.last_step):
             row = one.table.row(one.next_told)
-            settled = row.is_complete and (row.answer is not None or one.state.judged_step >= row.step)
+            # a change of hands leaves a step without any part
+            is_hole = row.step < one.next_step and row.observation is None and row.decision is None
+            settled = (row.is_complete or is_hole) and (row.answer is not None or one.state.judged_step >= row.step)
             if not settled and not everything:
                 break
             told.append(row)
@@ -269,8 +353,9 @@ class Recording:
     def _label(self, answer: RewardAnswer) -> None:
         """An answer after the file was closed goes to the labels."""
         try:
-            episode = read_episode(self.finished[answer.episode_id])
-            write_labels(self.run_folder, patched(read_labels(self.run_folder, episode), [answer]))
+            episode = read_episode(path := self.finished[answer.episode_id])
+            home = path.parent.parent
+            write_labels(home, patched(read_labels(home, episode), [answer]))
         except (OSError, ValueError) as why:
             self.trouble = f"late answer for {answer.episode_id} was not kept: {why}"
 
@@ -278,15 +363,10 @@ class Recording:
 _NO_FEATURES = np.zeros(0, np.float32)
 
 
-def _at_once(work: Callable[[], Path]) -> Future[Path]:
-    done: Future[Path] = Future()
+def _at_once(work: Callable[[], T]) -> Future[T]:
+    done: Future[T] = Future()
     try:
         done.set_result(work())
     except OSError as why:
         done.set_exception(why)
     return done
-
-
-def evidence_topic(camera: str) -> str:
-    """Where the full-size view of a camera is kept in the file."""
-    return f"{topics.image(camera)}/compressed"

@@ -9,7 +9,7 @@ import numpy as np
 from armtune_policies.contract import Decision, Kind, Mode, RewardAnswer, Verdict
 
 from . import schemas
-from .nouns import EpisodeState, Observation
+from .nouns import WORDS, EpisodeState, Observation
 
 Value = Observation | Decision | EpisodeState | RewardAnswer
 
@@ -25,9 +25,14 @@ _STATE_FIELDS = (
     "outcome",
     "end_step",
     "reason",
+    "purpose",
+    "mark",
+    "sets_aside",
+    "waits_for",
     "config_hash",
     "calibration_hash",
 )
+_MARKS = {words: mark for mark, words in WORDS.items()}
 
 
 def encode(value: Value) -> tuple[str, bytes]:
@@ -40,14 +45,19 @@ def encode(value: Value) -> tuple[str, bytes]:
     return message.__msgtype__, schemas.encode(message)
 
 
-def decode(type_name: str, data: bytes) -> Value:
+def decode(type_name: str, data: bytes, schema: str = "") -> Value:
     """Return the contract value in CDR bytes; arrays are views of ``data``.
+
+    Args:
+        type_name: One of an episode's.
+        data: The bytes.
+        schema: The text of the type they were written by, where it may be another version of it than ours.
 
     Raises:
         KeyError: for a type that is not part of an episode.
         ValueError: when the bytes are no such message, or hold a mode, kind or verdict we do not know.
     """
-    return _PARSE[type_name](schemas.decode(type_name, data))
+    return _PARSE[type_name](schemas.decode(type_name, data, schema))
 
 
 def to_stamp(t_ns: int) -> Any:
@@ -175,6 +185,7 @@ def episode_state_message(value: EpisodeState) -> Any:
 
 def parse_episode_state(message: Any) -> EpisodeState:
     fields = {name: getattr(message, name) for name in _STATE_FIELDS}
+    fields["mark"] = fields["mark"] or _MARKS.get(fields["reason"], "")  # as older files say it
     return EpisodeState(stamp_ns=to_ns(message.stamp), **fields)
 
 

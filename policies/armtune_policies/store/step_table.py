@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from armtune_policies.contract import Decision, RewardAnswer, Verdict
@@ -40,6 +39,8 @@ class StepTable:
     def __init__(self, episode_id: str) -> None:
         self.episode_id = episode_id
         self._rows: dict[int, Row] = {}
+        self.last_step = -1
+        """The newest step seen, -1 for none."""
 
     def add(self, part: Observation | Decision | RewardAnswer) -> Row | None:
         """Put ``part`` into its row.
@@ -60,17 +61,13 @@ class StepTable:
         if changed == row:
             return None
         self._rows[part.step] = changed
+        self.last_step = max(self.last_step, part.step)
         return changed
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """The rows in step order, incomplete ones included."""
         return tuple(self._rows[step] for step in sorted(self._rows))
-
-    @property
-    def last_step(self) -> int:
-        """The newest step seen, -1 for none."""
-        return max(self._rows, default=-1)
 
     def row(self, step: int) -> Row:
         """The row of ``step``; an empty one where nothing came."""
@@ -79,11 +76,3 @@ class StepTable:
     def is_complete_through(self, step: int) -> bool:
         """Whether rows 0 to ``step`` are all complete."""
         return all(self.row(k).is_complete for k in range(step + 1))
-
-
-def join(episode_id: str, parts: Iterable[Observation | Decision | RewardAnswer]) -> tuple[Row, ...]:
-    """Return the rows that ``parts``, in any order, make."""
-    table = StepTable(episode_id)
-    for part in parts:
-        table.add(part)
-    return table.rows

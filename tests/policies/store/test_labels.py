@@ -66,6 +66,7 @@ def test_rewards_are_minus_one_but_for_one_zero_when_the_episode_succeeded(
     np.testing.assert_array_equal(rows.done, rows.terminated | rows.truncated)
 
 
+@pytest.mark.fault("L1")
 def test_time_limit_truncates_when_no_vote_was_completed() -> None:
     one = episode([NO, NO, NO], "timeout")
     rows = derive(one, live_labels(one))
@@ -73,6 +74,7 @@ def test_time_limit_truncates_when_no_vote_was_completed() -> None:
     assert list(rows.has_next) == [True, True, False]
 
 
+@pytest.mark.fault("L2")
 def test_step_is_left_out_when_its_reward_is_unknown() -> None:
     one = episode([NO, UNKNOWN, NO, YES], "success")
     rows = derive(one, live_labels(one))
@@ -92,6 +94,7 @@ def test_rows_after_the_success_are_left_out_when_another_label_set_sees_it_earl
     assert list(rows.steps) == [0, 1] and list(rows.reward) == [-1.0, 0.0]
 
 
+@pytest.mark.fault("L9")
 def test_success_is_truncation_when_another_label_set_denies_it() -> None:
     one = episode([NO, NO], "success")
     rows = derive(one, replace(live_labels(one), success_step=None))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def _edit(**change: Any) -> Any:
     return edit
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -111,12 +113,14 @@ def test_the_folder_is_named_when_there_is_no_model(tmp_path: Path) -> None:
         load_manifest(tmp_path / "nothing")
 
 
+@pytest.mark.fault("F23")
 def test_both_contracts_are_named_when_they_differ(tmp_path: Path) -> None:
     manifest = write(tmp_path)
     with pytest.raises(ModelError, match=f"contract {manifest.contract} .*front, wrist.* config has {'0' * 16}"):
         load_manifest(tmp_path, "0" * 16)
 
 
+@pytest.mark.fault("F23")
 def test_another_kind_is_refused_when_a_policy_is_wanted(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(ModelError, match="expected a model of kind policy, got reward"):
@@ -133,3 +137,25 @@ def test_a_policy_is_refused_when_the_encoder_digest_is_not_the_files(tmp_path: 
     files = {name: entry(b"") for name in ("encoder.onnx", "head.onnx", GOLDEN, SENTENCES)}
     with pytest.raises(ModelError, match="encoder_digest"):
         write(tmp_path, kind="policy", files=files, encoder_digest="ab")
+
+
+@pytest.mark.fault("F22")
+def test_model_is_refused_at_every_cut_and_for_every_flipped_bit(tmp_path: Path) -> None:
+    write(tmp_path)
+    files = {path: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    rng = random.Random(0)
+    for path in rng.choices(list(files), k=50):
+        whole = files[path]
+        path.write_bytes(whole[: rng.randrange(len(whole))])
+        with pytest.raises(ModelError):
+            load_model(tmp_path)
+        path.write_bytes(whole)
+    parsed = [path for path in files if path.name != "manifest.json"]  # its own digest is in the offer
+    for path in rng.choices(parsed, k=200):
+        whole = bytearray(files[path])
+        whole[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(whole)
+        with pytest.raises(ModelError, match="SHA-256"):
+            load_model(tmp_path)
+        path.write_bytes(files[path])
+    assert load_model(tmp_path).blobs == BLOBS

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,20 @@ from armtune_policies.store import records, schemas
 from armtune_policies.store.episode_reader import list_episodes, read_episode
 from armtune_policies.store.episode_writer import TOPIC_OF, EpisodeWriter
 from armtune_policies.store.labels import read_labels
-from armtune_policies.store.nouns import ABORTED, ACTING, HOMING, READY, SUCCESS, TIMEOUT, EpisodeState, Observation
+from armtune_policies.store.nouns import (
+    ABORTED,
+    ACTING,
+    HOMING,
+    READY,
+    SAID_SUCCESS,
+    SUCCESS,
+    TIMEOUT,
+    EpisodeState,
+    Observation,
+)  # fmt: skip
 from armtune_policies.store.recording import Raw, Recording
 from armtune_policies.store.settings import RecorderParams
+from armtune_policies.store.step_table import StepTable
 
 S = 1_000_000_000
 STATE = EpisodeState(episode_id="run-00000", run_id="run", direction="forward", sentence="open", phase=READY)
@@ -57,8 +71,8 @@ def begun(folder: Path) -> Recording:
     return recording
 
 
-def ended(outcome: str, end_step: int, reason: str = "") -> EpisodeState:
-    return replace(STATE, phase=HOMING, judged_step=end_step, outcome=outcome, end_step=end_step, reason=reason)
+def ended(outcome: str, end_step: int, mark: str = "") -> EpisodeState:
+    return replace(STATE, phase=HOMING, judged_step=end_step, outcome=outcome, end_step=end_step, mark=mark)
 
 
 def test_file_is_whole_when_the_episode_ended_and_all_rows_are_there(tmp_path: Path) -> None:
@@ -170,6 +184,90 @@ def test_side_messages_are_kept_with_their_step_when_it_is_written(tmp_path: Pat
     assert b"jpeg" in list_episodes(tmp_path)[0].read_bytes()
 
 
+def test_an_end_waits_for_the_view_of_its_last_step_but_not_for_ever(tmp_path: Path) -> None:
+    owed = {"run-00000", "run-00001"}
+    recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10, close_wait_s=2.0), is_owed=owed.__contains__)
+    recording.on_state(replace(STATE, phase=ACTING), 0)
+    feed(recording, observation(0), decision(0), answer(0))
+    recording.on_state(ended(TIMEOUT, 0), S)
+    assert list_episodes(tmp_path) == []
+    owed.remove("run-00000")
+    recording.on_side(Raw("front/image_raw/video", schemas.COMPRESSED_IMAGE, 5, b"\0\1\0\0jpeg"), "run-00000", 0)
+    recording.on_time(S)
+    assert b"jpeg" in list_episodes(tmp_path)[0].read_bytes()
+    recording.on_state(replace(STATE, episode_id="run-00001", phase=ACTING), S)
+    feed(recording, replace(observation(0), episode_id="run-00001"), replace(decision(0), episode_id="run-00001"))
+    recording.on_state(replace(ended(ABORTED, 0), episode_id="run-00001"), S)
+    recording.on_time(2 * S)
+    assert len(list_episodes(tmp_path)) == 1
+    recording.on_time(3 * S)
+    assert len(list_episodes(tmp_path)) == 2
+
+
+def test_a_run_folder_that_is_gone_is_said_and_costs_its_episodes_only(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    recording = Recording(tmp_path / "run", RecorderParams(disk_floor_mb=10))
+    (tmp_path / "run").rmdir()
+    recording.on_state(replace(STATE, episode_id="run-00001"), 0)
+    assert recording.trouble.startswith("run-00001 is not recorded: ") and not recording.is_recording
+    (tmp_path / "run").mkdir()
+    recording.on_state(replace(STATE, episode_id="run-00002"), 0)
+    assert recording.trouble == ""
+
+
+def test_a_label_that_cannot_be_written_is_not_told_as_an_episode_that_ended_early(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    feed(recording, observation(0), decision(0), answer(0))
+    (tmp_path / "labels").write_text("in the way")
+    recording.on_state(ended(SUCCESS, 0, SAID_SUCCESS), S)
+    assert recording.trouble.startswith("run-00000.mcap is whole, but what was said of it is not kept: cannot write")
+    assert "run-00000" in recording.finished and read_episode(list_episodes(tmp_path)[0]).outcome == SUCCESS
+
+
+def test_messages_beside_the_rows_are_kept_from_the_first_part_on(tmp_path: Path) -> None:
+    """The first key frame of a video comes before the first row is whole."""
+    recording = begun(tmp_path)
+    picture = Raw("front/image_raw/compressed", schemas.COMPRESSED_IMAGE, 5, b"\0\1\0\0jpeg")
+    recording.on_side(picture)
+    feed(recording, observation(0))
+    recording.on_side(replace(picture, data=b"\0\1\0\0first"))
+    feed(recording, decision(0))
+    recording.on_state(ended(TIMEOUT, 0), S)
+    data = list_episodes(tmp_path)[0].read_bytes()
+    assert b"first" in data and b"jpeg" not in data
+    recording.on_state(replace(STATE, episode_id="run-00001", phase=ACTING), S)
+    value = replace(observation(0), episode_id="run-00001")
+    recording.on_part(value, raw(value), S)
+    recording.on_side(picture)
+    recording.on_state(replace(ended(ABORTED, -1), episode_id="run-00001"), S)
+    assert [path.name for path in (tmp_path / "episodes").iterdir()] == ["run-00000.mcap"]
+
+
+@pytest.mark.fault("F36")
+def test_a_step_costs_no_more_late_in_an_episode_than_early(tmp_path: Path) -> None:
+    table = StepTable("run-00000")
+    looked: list[int] = []
+
+    class Counting(dict):
+        def get(self, key: int, default: Any = None) -> Any:
+            looked.append(key)
+            return super().get(key, default)
+
+        def __iter__(self) -> Any:
+            raise AssertionError("all rows are looked at")
+
+    recording = begun(tmp_path)
+    one = recording._open["run-00000"]
+    one.table, table._rows = table, Counting()
+    counts = []
+    for step in range(200):
+        looked.clear()
+        feed(recording, observation(step), decision(step), answer(step))
+        counts.append(len(looked))
+    assert counts[-1] <= counts[5]
+
+
+@pytest.mark.fault("F33")
 def test_no_episode_is_begun_when_the_disk_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1_000_000))
@@ -183,6 +281,7 @@ def test_no_episode_is_begun_when_the_disk_is_nearly_full(tmp_path: Path, monkey
     assert recording.trouble == ""
 
 
+@pytest.mark.fault("F33")
 def test_episode_ends_whole_and_the_next_is_recorded_when_the_disk_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,3 +311,46 @@ def test_nothing_is_overwritten_when_the_recorder_comes_back_in_mid_episode(tmp_
     feed(again, observation(1), decision(1))
     again.stop("end")
     assert read_episode(list_episodes(tmp_path)[0]).about.reason == "restart"
+
+
+def test_a_name_that_leaves_the_folder_or_was_used_is_refused_and_recording_goes_on(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10))
+    for name, says in (
+        ("../evil", "expected 1 to 64 of a-z"),
+        ("a/b", "expected 1 to 64"),
+        ("Run 1", "expected 1 to 64"),
+    ):
+        recording.on_state(EpisodeState(episode_id=name, phase="acting"), 0)
+        assert says in recording.trouble and not recording.is_recording
+    (tmp_path / "episodes").mkdir(exist_ok=True)
+    (tmp_path / "episodes/run-00000.mcap").write_bytes(b"precious")
+    recording.on_state(EpisodeState(episode_id="run-00000", phase="acting"), 0)
+    assert "an episode id is used once" in recording.trouble
+    recording.on_state(EpisodeState(episode_id="run-00001", phase="acting"), 0)
+    assert recording.trouble == "" and (tmp_path / "episodes/run-00000.mcap").read_bytes() == b"precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["episodes"]
+
+
+@pytest.mark.fault("F36")
+def test_steps_go_on_and_wait_together_while_the_disk_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No step waits for the disk, however slow; those flushed meanwhile are forced to it as one."""
+    release, forced = threading.Event(), list[int]()
+
+    def slowly(writer: EpisodeWriter) -> None:
+        forced.append(1)
+        assert release.wait(timeout=10)
+
+    monkeypatch.setattr(EpisodeWriter, "sync", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10), pool)
+        for phase in (READY, ACTING):
+            recording.on_state(replace(STATE, phase=phase), 0)
+        begun_s = time.monotonic()
+        for step in range(50):
+            feed(recording, observation(step), decision(step), answer(step))
+        assert time.monotonic() - begun_s < 5.0 and len(forced) == 1 and recording.trouble == ""
+        release.set()
+        recording.on_state(replace(STATE, phase=HOMING, outcome=TIMEOUT, end_step=49), S)
+        recording.stop("the end")
+    (path,) = list_episodes(tmp_path)
+    assert read_episode(path).steps == 50 and len(forced) < 10

@@ -52,6 +52,7 @@ def test_row_of_another_width_is_refused(tmp_path: Path) -> None:
         Series(tmp_path / "a.csv", COLUMNS).append((1, 2, 3))
 
 
+@pytest.mark.fault("F33")
 def test_write_that_the_system_refuses_is_one_sentence_with_the_path(tmp_path: Path) -> None:
     series = Series(tmp_path / "a.csv", COLUMNS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

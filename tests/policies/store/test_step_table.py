@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from armtune_policies.contract import Decision, Kind, Mode, RewardAnswer, Verdict
 from armtune_policies.store.nouns import Observation
-from armtune_policies.store.step_table import StepTable, join
+from armtune_policies.store.step_table import Row, StepTable
 
 
 def observation(step: int, episode: str = "e") -> Observation:
@@ -24,12 +27,19 @@ def answer(step: int, verdict: Verdict = Verdict.NO, episode: str = "e") -> Rewa
     return RewardAnswer(episode, step, 0.5, verdict, "m", 0.0)
 
 
+def joined(parts: Iterable[Any]) -> tuple[Row, ...]:
+    table = StepTable("e")
+    for part in parts:
+        table.add(part)
+    return table.rows
+
+
 PARTS = st.sets(st.tuples(st.sampled_from([observation, decision, answer]), st.integers(0, 8)), max_size=27)
 
 
 @given(PARTS.flatmap(lambda parts: st.permutations(sorted(parts, key=lambda p: (p[1], p[0].__name__)))))
 def test_rows_are_the_same_when_parts_come_in_any_order(order: list) -> None:
-    rows = join("e", (make(step) for make, step in order))
+    rows = joined(make(step) for make, step in order)
     have = {(make.__name__, step) for make, step in order}
     assert [row.step for row in rows] == sorted({step for _, step in order})
     for row in rows:
@@ -38,7 +48,7 @@ def test_rows_are_the_same_when_parts_come_in_any_order(order: list) -> None:
 
 
 def test_verdict_is_unknown_when_no_answer_came() -> None:
-    (row,) = join("e", [observation(0), decision(0)])
+    (row,) = joined([observation(0), decision(0)])
     assert row.verdict == Verdict.UNKNOWN and row.is_complete
 
 
