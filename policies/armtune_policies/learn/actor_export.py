@@ -1,4 +1,4 @@
-"""The agent's actor as a policy folder: the frozen encoder as it was, the actor as its head.
+"""The agent's actor as a policy folder, the frozen encoder as it was, the actor as its head; or as a head alone.
 
 What runs on the arm is the actor's mean action, the gripper decided, its tanh mapped onto the action's bounds.
 """
@@ -7,16 +7,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.numpy import save
 from torch import Tensor, nn
 
 from armtune_policies.contract import STATE_NAMES
-from armtune_policies.store.manifest import GOLDEN, Manifest
+from armtune_policies.store.manifest import GOLDEN, Manifest, ModelError
 
 from .actor_critic import FAR
 from .agent import Agent
-from .export import PARITY_OBSERVATIONS, About, golden_rows, head_bytes, head_inputs, parity, random_images, write_model
+from .export import (
+    PARITY_OBSERVATIONS,
+    About,
+    golden_rows,
+    head_bytes,
+    head_inputs,
+    parity,
+    random_images,
+    refreshed,
+    write_model,
+)
 from .frozen import FrozenEncoder
 from .scaling import ActionScale
 
@@ -73,3 +85,49 @@ def export_actor(folder: Path, agent: Agent, encoder: FrozenEncoder, about: Abou
         feature_size=encoder.feature_size,
         encoder_digest=encoder.digest,
     )
+
+
+class HeadExporter:
+    """Writes heads of one agent as it learns on; the graph is traced once.
+
+    Args:
+        agent: Whose actor it is.
+        encoder_digest: SHA-256 of the encoder.onnx whose features it sees.
+        features: Some of those features, float32 (N, F): parity is measured around them.
+    """
+
+    def __init__(self, agent: Agent, encoder_digest: str, features: npt.NDArray[np.float32]) -> None:
+        self._agent, self._encoder_digest = agent, encoder_digest
+        rows = np.random.default_rng(0).integers(len(features), size=PARITY_OBSERVATIONS)
+        self._features = features[rows]
+        self._graph: bytes | None = None
+
+    def write(self, folder: Path, about: About) -> Manifest:
+        """Write a head folder, ready to be offered.
+
+        Raises:
+            ModelError: when ONNX and torch differ by more than ``PARITY_LIMIT``.
+        """
+        head = ActorHead(self._agent, ActionScale(about.action)).eval()
+        inputs = head_inputs(self._features, about)
+        graph, proposed, gap = self._proven(head, inputs)
+        self._graph = graph
+        golden = golden_rows(inputs, {"proposed": proposed})
+        return write_model(
+            folder, about, {"head.onnx": graph, GOLDEN: save(golden)}, gap,
+            kind="head", feature_size=self._features.shape[1], encoder_digest=self._encoder_digest,
+        )  # fmt: skip
+
+    def _proven(
+        self, head: ActorHead, inputs: dict[str, npt.NDArray[np.float32]]
+    ) -> tuple[bytes, npt.NDArray[np.float32], float]:
+        """Return a graph that agrees with the head, what it proposes and how well it agrees."""
+        graph = refreshed(self._graph, head) if self._graph is not None else None
+        if graph is not None:
+            try:
+                return (graph, *parity(head, graph, inputs, "proposed"))
+            except ModelError:
+                pass  # something else than weights has changed since it was traced
+        traced = head_bytes(head, self._features.shape[1])
+        graph = refreshed(traced, head) or traced  # the same bytes for the same weights, traced now or before
+        return (graph, *parity(head, graph, inputs, "proposed"))

@@ -29,6 +29,9 @@ from .recipes import RECIPES
 from .safeguard import Safeguard
 from .settings import AgentParams
 
+EXPLODED = 100.0
+"""An error of so many times the largest possible return is no error of a value within reach."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -85,7 +88,7 @@ class Agent:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.bf16):
             total, parts, scales = self._losses(batch, self.draw(len(batch.reward)), with_actor)
         self.updates += 1
-        if not self.safeguard.passes(total, self):
+        if not self.safeguard.passes(total, self, self._most(batch)):
             return parts
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -94,6 +97,11 @@ class Agent:
         if self._following[0]:
             torch._foreach_lerp_(*self._following, self.params.tau)
         return parts
+
+    def _most(self, batch: Batch) -> float:
+        """The largest loss of values that have not exploded: the square of ``EXPLODED`` times the largest return."""
+        largest = max(float(batch.reward.abs().max()), 1.0) / (1.0 - self.params.gamma)
+        return self.params.critics * (EXPLODED * largest) ** 2
 
     def losses(self, batch: Batch, draws: Draws, with_actor: bool = True) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Return the sum of all losses, its parts, and the new scales; changes nothing, draws nothing."""

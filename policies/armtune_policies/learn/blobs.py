@@ -3,6 +3,9 @@
 The colours are those of what moves or differs from scene to scene. Each pixel belongs softly to the nearest ones;
 features are the middle and the size of each colour's patch. One gain per image and colour channel is taken out first
 (grey world, Buchsbaum 1980), so that a lamp's strength and tint matter little.
+
+Places where nothing ever moves in an episode are not looked at: things stand beside the table that have a colour of the
+task's, elsewhere in every scene; they drew its middle along, and one scene of practice failed for good.
 """
 
 from __future__ import annotations
@@ -17,6 +20,11 @@ ROUNDS = 25
 FEW_PX = 3.0
 """A colour that covers less than this is hardly there, and its middle is drawn to the image's."""
 
+STILL = 0.14
+"""Of the greatest change in an episode: a place that changes by so much counts half."""
+BLUR_PX = 5
+"""Changes are smeared so far: a few episodes pass every place only here and there."""
+
 DARK = 5.0
 """Added to an image's mean, of 255: a black image stays black."""
 
@@ -27,13 +35,16 @@ class Blobs(nn.Module):
     Args:
         centres: Colours as ``balanced`` gives them, (K, 3).
         spread: Mean squared distance of a colour's pixels from it: how soft the borders are.
+        weight: How much each place counts, 0..1, (H, W).
     """
 
     centres: Tensor
     spread: Tensor
+    weight: Tensor
 
-    def __init__(self, centres: Tensor, spread: Tensor) -> None:
+    def __init__(self, centres: Tensor, spread: Tensor, weight: Tensor) -> None:
         super().__init__()
+        self.register_buffer("weight", weight)
         self.register_buffer("centres", centres)
         self.register_buffer("spread", spread)
 
@@ -42,7 +53,7 @@ class Blobs(nn.Module):
         seen = balanced(image).flatten(1, 2)
         # Channel by channel: |x|^2 - 2 x c + |c|^2 would lose a near colour's distance in rounding.
         apart = sum((seen[..., i, None] - self.centres[:, i]).square() for i in range(3))
-        share = torch.softmax(-apart / self.spread, dim=2).unflatten(1, (height, width))
+        share = torch.softmax(-apart / self.spread, dim=2).unflatten(1, (height, width)) * self.weight[..., None]
         rows, columns = share.sum(dim=2), share.sum(dim=1)
         size = rows.sum(dim=1)
         across = torch.linspace(-1, 1, width)[:, None] * columns
@@ -71,23 +82,44 @@ def balanced(image: Tensor) -> Tensor:
     return image.to(torch.float32) / (total / (image.shape[1] * image.shape[2]) + DARK) * 2.0
 
 
-def fit_blobs(frames: npt.NDArray[np.uint8], colours: int, pixels: int, seed: int) -> Blobs:
+def fit_blobs(
+    frames: npt.NDArray[np.uint8], episodes: npt.NDArray[np.int64], colours: int, pixels: int, seed: int
+) -> Blobs:
     """Return the blobs of the colours that differ most between frames, by k-means++ (Arthur, Vassilvitskii 2007).
 
     Args:
-        frames: Of one camera, uint8, shape (N, H, W, 3).
+        frames: Of one camera, uint8, shape (N, H, W, 3), those of an episode after one another.
+        episodes: Which episode each is of, (N,).
         colours: How many.
-        pixels: How many of each frame are looked at, likelier the further from their median over the frames.
+        pixels: How many of each frame are looked at, likelier the further from their median over the frames, and
+            where things move.
         seed: Of the choice.
     """
     rng = np.random.default_rng(seed)
-    seen = balanced(torch.from_numpy(frames)).flatten(1, 2).numpy()
-    apart = np.linalg.norm(seen - np.median(seen, axis=0), axis=2) + 1e-3
+    even = balanced(torch.from_numpy(frames))
+    weight = _weight(even, torch.from_numpy(np.diff(episodes) == 0))
+    seen = even.flatten(1, 2).numpy()
+    apart = (np.linalg.norm(seen - np.median(seen, axis=0), axis=2) + 1e-3) * weight.flatten().numpy()
     upto = np.cumsum(apart / apart.sum(axis=1, keepdims=True), axis=1)
     drawn = [np.searchsorted(row, rng.random(pixels) * row[-1], side="right") for row in upto]
     points = np.concatenate([one[np.minimum(rows, len(one) - 1)] for one, rows in zip(seen, drawn)]).astype(np.float64)
     centres, spread = _k_means(points, colours, rng)
-    return Blobs(torch.from_numpy(centres).float(), torch.tensor(max(spread, 1e-3), dtype=torch.float32))
+    return Blobs(torch.from_numpy(centres).float(), torch.tensor(max(spread, 1e-3), dtype=torch.float32), weight)
+
+
+def _weight(even: Tensor, follows: Tensor) -> Tensor:
+    """Return how much each place counts, (H, W): by how much it changes between two frames of an episode.
+
+    Args:
+        even: ``balanced`` frames, (N, H, W, 3).
+        follows: Whether the next frame is of the same episode, (N - 1,). Where none is, every place counts.
+    """
+    if not follows.any():
+        return torch.ones(even.shape[1:3])
+    change = (even[1:] - even[:-1])[follows].abs().amax(dim=3).mean(dim=0)
+    smeared = torch.nn.functional.avg_pool2d(change[None], BLUR_PX, 1, BLUR_PX // 2, count_include_pad=False)[0]
+    part = (smeared / (STILL * smeared.max()).clamp(min=1e-6)) ** 4
+    return part / (1.0 + part) if smeared.max() > 0 else torch.ones_like(smeared)
 
 
 def _k_means(

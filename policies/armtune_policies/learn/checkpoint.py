@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
 from armtune_policies.store.files import write_whole
+from armtune_policies.store.tensors import check_header
+
+LOSSES = "losses"
+
+
+def fingerprint(*arrays: npt.NDArray[Any] | torch.Tensor) -> str:
+    """Return the SHA-256 of arrays and tensors, 64 hex digits: what a training learns from, and begins as."""
+    found = hashlib.sha256()
+    for array in arrays:
+        plain = array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else array
+        found.update(f"{plain.dtype.str}{plain.shape}".encode())
+        found.update(np.ascontiguousarray(plain).data)
+    return found.hexdigest()
 
 
 def save_checkpoint(
-    path: Path, nets: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, step: int, digest: str
+    path: Path,
+    nets: Mapping[str, nn.Module],
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    digest: str,
+    losses: Sequence[float] = (),
 ) -> None:
-    """Write a training's state, whole or not at all."""
+    """Write a training's state, and its newest losses, whole or not at all."""
     tensors = {f"net.{name}.{key}": t for name, net in nets.items() for key, t in net.state_dict().items()}
     for index, moments in optimiser.state_dict()["state"].items():
         tensors.update({f"opt.{index}.{key}": torch.as_tensor(t) for key, t in moments.items()})
+    tensors[LOSSES] = torch.tensor(losses, dtype=torch.float64)
     plain = {key: tensor.detach().clone().contiguous() for key, tensor in tensors.items()}
     write_whole(path, save(plain, {"step": str(step), "digest": digest}))
 
 
-def load_checkpoint(path: Path, nets: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, digest: str) -> int:
-    """Restore a training's state and return its step.
+def load_checkpoint(
+    path: Path, nets: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, digest: str
+) -> tuple[int, list[float]]:
+    """Restore a training's state; return its step and its newest losses.
 
     Raises:
         ValueError: when the file is no checkpoint of this training.
     """
     try:
+        check_header(path)
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as why:
+    except (SafetensorError, ValueError) as why:
         raise ValueError(f"{path} is not a checkpoint: {why}; delete it to start again") from None
     if about.get("digest") != digest:
         raise ValueError(
@@ -54,4 +80,4 @@ def load_checkpoint(path: Path, nets: Mapping[str, nn.Module], optimiser: torch.
             _, index, moment = key.split(".", 2)
             moments.setdefault(int(index), {})[moment] = tensor
     optimiser.load_state_dict({**state, "state": moments})
-    return int(about["step"])
+    return int(about["step"]), tensors[LOSSES].tolist() if LOSSES in tensors else []

@@ -19,8 +19,15 @@ from .export import PARITY_OBSERVATIONS, About, encoder_bytes, golden_rows, pari
 from .networks import seed_everything
 from .trajectory import BadData
 
-Frames = Mapping[str, npt.NDArray[np.uint8]]
-"""By camera, uint8, shape (N, H, W, 3)."""
+
+@dataclass(frozen=True)
+class Frames:
+    """Some frames of some episodes, those of an episode in order."""
+
+    images: Mapping[str, npt.NDArray[np.uint8]]
+    """By camera, uint8, shape (N, H, W, 3)."""
+    episode: npt.NDArray[np.int64]
+    """Which episode each is of, (N,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +35,7 @@ class EncoderParams(Checked):
     """What an encoder is fitted to."""
 
     colours: int = num(32, low=1, high=80, doc="patches told apart per camera; each gives three numbers")
-    frames: int = num(300, low=1, high=2000, doc="frames looked at, as many of each episode")
+    frames: int = num(900, low=1, high=4000, doc="frames looked at, as many of each episode")
     pixels: int = num(200, low=1, high=10_000, doc="pixels looked at per frame")
 
 
@@ -40,17 +47,19 @@ def some_frames(episodes: Iterable[Episode], count: int, observation: Observatio
         ValueError: when there is no whole frame.
     """
     found: dict[str, list[npt.NDArray[np.uint8]]] = {camera: [] for camera in observation.cameras}
+    of: list[npt.NDArray[np.int64]] = []
     each = -(-most // max(count, 1))
-    for episode in episodes:
+    for index, episode in enumerate(episodes):
         check_images(episode, observation)
         whole = np.flatnonzero(episode.complete)
         rows = whole[np.linspace(0, len(whole) - 1, min(each, len(whole))).astype(int)] if len(whole) else whole
         for camera, parts in found.items():
             parts.append(episode.images[camera][rows])
+        of.append(np.full(len(rows), index))
     frames = {camera: np.concatenate(parts) for camera, parts in found.items() if parts}
     if not frames or not len(next(iter(frames.values()))):
         raise ValueError("no whole frame to fit an encoder to; collect demonstrations: armtune collect")
-    return frames
+    return Frames(frames, np.concatenate(of))
 
 
 def check_images(episode: Episode, observation: ObservationSpec) -> None:
@@ -69,7 +78,9 @@ def check_images(episode: Episode, observation: ObservationSpec) -> None:
 def fit_encoder(frames: Frames, params: EncoderParams, seed: int = 0) -> BlobEncoder:
     """Return an encoder of the colours in the frames: some seconds' work."""
     seed_everything(seed)
-    return BlobEncoder([fit_blobs(seen, params.colours, params.pixels, seed) for seen in frames.values()])
+    return BlobEncoder(
+        [fit_blobs(seen, frames.episode, params.colours, params.pixels, seed) for seen in frames.images.values()]
+    )
 
 
 def export_encoder(folder: Path, encoder: BlobEncoder, about: About) -> Manifest:

@@ -23,10 +23,10 @@ from torch import nn
 from armtune_policies.contract import STATE_NAMES, ActionSpec, ObservationSpec
 from armtune_policies.runtime.ort_session import OrtSession
 from armtune_policies.runtime.session import SENTENCE_SIZE
-from armtune_policies.store.files import write_whole
-from armtune_policies.store.manifest import GOLDEN, SENTENCES, Manifest, ModelError, entry, write_manifest
+from armtune_policies.store.files import whole_folder, write_whole
+from armtune_policies.store.manifest import GOLDEN, MANIFEST, SENTENCES, Manifest, ModelError, entry, write_manifest
 
-from .networks import Encoder, Head, SuccessNet
+from .networks import Encoder, Head
 
 OPSET = 18
 PARITY_LIMIT = 1e-5
@@ -116,32 +116,35 @@ def export_head(folder: Path, head: Head, encoder_digest: str, features: npt.Arr
     )
 
 
-def export_reward(folder: Path, net: SuccessNet, threshold: float, about: About) -> Manifest:
-    """Write a reward folder: reward.onnx, sentences, golden outputs, manifest."""
-    graph = reward_bytes(net, about.observation)
-    inputs = {**random_images(about.observation, PARITY_OBSERVATIONS), "sentence": _random_sentences(about)}
-    probability, gap = parity(net, graph, inputs, "probability")
-    golden = save(golden_rows(inputs, {"probability": probability}))
-    blobs = {"reward.onnx": graph, GOLDEN: golden}
-    return write_model(folder, about, blobs, gap, kind="reward", threshold=threshold)
-
-
 def encoder_bytes(encoder: nn.Module, spec: ObservationSpec) -> bytes:
     """Return the encoder as one ONNX file; inputs ``image.<camera>``, output ``features``."""
     images = random_images(spec, 2)
-    return _graph(encoder, images, "features")
+    return graph_bytes(encoder, images, "features")
 
 
 def head_bytes(head: nn.Module, feature_size: int) -> bytes:
     """Return the head as one ONNX file; inputs ``features state sentence``, output ``proposed``."""
     sizes = {"features": feature_size, "state": len(STATE_NAMES), "sentence": SENTENCE_SIZE}
-    return _graph(head, {name: np.zeros((2, size), np.float32) for name, size in sizes.items()}, "proposed")
+    return graph_bytes(head, {name: np.zeros((2, size), np.float32) for name, size in sizes.items()}, "proposed")
 
 
-def reward_bytes(net: SuccessNet, spec: ObservationSpec) -> bytes:
-    """Return the classifier as one ONNX file; inputs ``image.<camera> sentence``, output ``probability``."""
-    inputs = {**random_images(spec, 2), "sentence": np.zeros((2, SENTENCE_SIZE), np.float32)}
-    return _graph(net, inputs, "probability")
+def refreshed(graph: bytes, net: nn.Module) -> bytes | None:
+    """Return the graph of the same network with its weights of now; None where that needs an export anew.
+
+    An export traces the network for seconds and makes the same graph each time, but for the weights: it names them as
+    the network does. A weight that was folded or shared when it was exported is not to be found in it.
+    """
+    model = onnx.load_from_string(graph)
+    weights_now = {name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
+    held = {part.name: part for part in model.graph.initializer}
+    trained = {name for name, _ in net.named_parameters() if not name.startswith("projection.sentence")}
+    if not trained <= set(held):
+        return None
+    for name in set(held) & set(weights_now):
+        if list(held[name].dims) != list(weights_now[name].shape):
+            return None
+        held[name].CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(weights_now[name]), name))
+    return bytes(model.SerializeToString())
 
 
 def weights(net: nn.Module) -> bytes:
@@ -149,11 +152,13 @@ def weights(net: nn.Module) -> bytes:
     return save_weights({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
 
 
-def parity(net: nn.Module, graph: bytes, inputs: Arrays, output: str) -> tuple[npt.NDArray[np.float32], float]:
+def parity(
+    net: nn.Module, graph: bytes, inputs: Arrays, output: str, limit: float = PARITY_LIMIT
+) -> tuple[npt.NDArray[np.float32], float]:
     """Run both on the same inputs; return torch's output and the largest difference.
 
     Raises:
-        ModelError: when it is above ``PARITY_LIMIT``.
+        ModelError: when it is above ``limit``.
     """
     session = OrtSession(graph, ("CPUExecutionProvider",))
     count = len(next(iter(inputs.values())))
@@ -165,12 +170,13 @@ def parity(net: nn.Module, graph: bytes, inputs: Arrays, output: str) -> tuple[n
             theirs.append(session.run(part)[output])
     want = np.concatenate(ours)
     gap = float(np.max(np.abs(want - np.concatenate(theirs))))
-    if not gap <= PARITY_LIMIT:
-        raise ModelError(f"ONNX and torch differ by {gap:.2g} in {output}, allowed {PARITY_LIMIT}; not exported")
+    if not gap <= limit:
+        raise ModelError(f"ONNX and torch differ by {gap:.2g} in {output}, allowed {limit}; not exported")
     return want, gap
 
 
-def _graph(net: nn.Module, inputs: Arrays, output: str) -> bytes:
+def graph_bytes(net: nn.Module, inputs: Arrays, *outputs: str) -> bytes:
+    """Return a network as one ONNX file, any batch size; ``inputs`` are two rows of each, by name."""
     batch = torch.export.Dim("n", min=1, max=1 << 16)
     net.eval()
     tensors = tuple(torch.from_numpy(value) for value in inputs.values())
@@ -181,7 +187,7 @@ def _graph(net: nn.Module, inputs: Arrays, output: str) -> bytes:
             dynamo=True,
             opset_version=OPSET,
             input_names=list(inputs),
-            output_names=[output],
+            output_names=list(outputs),
             dynamic_shapes=_like_forward(net, [{0: batch} for _ in tensors]),
             external_data=False,
             verbose=False,
@@ -224,13 +230,23 @@ def _quiet() -> Any:
         logger.setLevel(level)
 
 
-def write_model(folder: Path, about: About, blobs: Mapping[str, bytes], gap: float, **fields: Any) -> Manifest:
-    """Write a model's files, sentences if it knows any, and the manifest last; ``gap`` is the parity found."""
+def write_model(
+    folder: Path,
+    about: About,
+    blobs: Mapping[str, bytes],
+    gap: float,
+    observations: int = PARITY_OBSERVATIONS,
+    **fields: Any,
+) -> Manifest:
+    """Write a model's files, sentences if it knows any, and the manifest last.
+
+    ``gap`` is the parity found, over so many ``observations``. A model that is there already is never written over: it
+    goes to ``.trash`` when this one is whole.
+    """
+    folder = Path(folder)
     if about.embeddings:
         rows = np.stack(list(about.embeddings.values())).astype(np.float32)
         blobs = {**blobs, SENTENCES: save({"embeddings": rows})}
-    for name, data in blobs.items():
-        write_whole(Path(folder) / name, data)
     manifest = Manifest(
         name=about.name,
         action=about.action,
@@ -240,10 +256,14 @@ def write_model(folder: Path, about: About, blobs: Mapping[str, bytes], gap: flo
         licence=about.licence,
         sentences=tuple(about.embeddings),
         provenance=dict(about.provenance),
-        metrics={**about.metrics, "parity_max_error": gap, "parity_observations": float(PARITY_OBSERVATIONS)},
+        metrics={**about.metrics, "parity_max_error": gap, "parity_observations": float(observations)},
         **fields,
     )
-    write_manifest(folder, manifest)
+    has_model = (folder / MANIFEST).is_file()
+    with whole_folder(folder, is_renewed=True) if has_model else contextlib.nullcontext(folder) as part:
+        for name, data in blobs.items():
+            write_whole(part / name, data)
+        write_manifest(part, manifest)
     return manifest
 
 
@@ -267,7 +287,7 @@ def head_inputs(features: npt.NDArray[np.float32], about: About) -> Arrays:
     return {"features": features, "state": state, "sentence": _random_sentences(about, len(features))}
 
 
-def _random_sentences(about: About, count: int = PARITY_OBSERVATIONS) -> npt.NDArray[np.float32]:
+def _random_sentences(about: About, count: int) -> npt.NDArray[np.float32]:
     rows = np.stack(list(about.embeddings.values())).astype(np.float32)
     return rows[np.random.default_rng(3).integers(len(rows), size=count)]
 

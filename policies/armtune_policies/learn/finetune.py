@@ -1,10 +1,10 @@
 """Practice in one process: forward and backward in turn, an update owed for every step.
 
-Episodes alternate by success: a direction that succeeds hands over to the other, one that fails
-tries again, and after ``patience`` failures in a row the other is forced and counted. Before it
+Which direction comes next, and when the arm nudges or a person helps, says ``episode.course``. Before it
 acts, an episode looks whether it is solved already; a solved start is passed over, not paid for.
-One in which nothing moves any more has failed. The scene stays as it is, unless a person is
-called after ``rescue`` failures or every ``reset_every`` episodes; both are counted.
+One in which nothing moves any more has failed. After ``nudge`` failures the arm itself pushes what it
+failed at before it tries again, for as it is it tends to fail again. A person lays the scene anew only
+after ``rescue`` failures or every ``reset_every`` episodes. All are counted.
 Updates run between episodes, exactly ``utd`` per step, so a run does not depend on the machine.
 The agent's first two sentences are those of forward and backward.
 """
@@ -20,13 +20,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from armtune_policies.contract import DIRECTIONS, Checked, Direction, num, opposite
+from armtune_policies.contract import DIRECTIONS, Checked, Direction, num
+from armtune_policies.episode.course import Counts as Counts
+from armtune_policies.episode.course import Course, Move, Rules
+from armtune_policies.episode.memory import is_still
 from armtune_policies.store.labels import STEP_REWARD, SUCCESS_REWARD
 
 from .actor_critic import Seen
 from .agent import Agent
+from .online import pay
 from .pixels import in_channels
-from .replay import Replay, mixed, share_now
+from .replay import Replay
 from .saved import load_training, load_trajectory, save_training, save_trajectory
 from .trajectory import Trajectory
 
@@ -52,8 +56,15 @@ class Moment:
 class Arena(Protocol):
     """An arm and its objects. What a step does to the action (a gate's limits) is told back."""
 
+    @property
+    def lifts(self) -> int:
+        """How often a person had to lift the arm home so far."""
+
     def reset(self, seed: int) -> None:
         """Make a fresh scene: what a person would do."""
+
+    def nudge(self, seed: int) -> None:
+        """Move what the last episode failed at, as the arm can by itself."""
 
     def begin(self, direction: Direction) -> Moment:
         """Bring the arm home, objects as they are, and start an episode."""
@@ -69,6 +80,7 @@ class PracticeParams(Checked):
     steps: int = num(10_000, low=1, high=100_000_000, doc="control steps of the run")
     episode_steps: int = num(40, low=1, high=10_000, doc="control steps after which an episode has failed")
     rescue: int = num(0, low=0, high=100_000, doc="failures without a success after which a person helps; 0 for never")
+    nudge: int = num(1, low=0, high=100_000, doc="failures without a success after which it nudges; 0 for never")
     reset_every: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0 for never")
     patience: int = num(5, low=1, high=10_000, doc="failures in a row after which the other direction is tried")
     spread: float = num(0.1, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
@@ -80,29 +92,15 @@ class PracticeParams(Checked):
     checkpoint_every: int = num(10, low=1, high=100_000, doc="episodes between two checkpoints")
 
     @property
+    def rules(self) -> Rules:
+        """What is done about failures."""
+        return Rules(self.patience, self.nudge, stuck=self.rescue, reset_every=self.reset_every)
+
+    @property
     def rows(self) -> int:
         """Rows of replay that a run can fill: an episode that failed, at the earliest by a stall, keeps one more than
         its steps, and the last one may run over."""
         return self.steps + self.episode_steps + self.steps // min(self.episode_steps, self.stall_steps) + 1
-
-
-@dataclass
-class Counts:
-    """Where practice stands; plain numbers, kept in the checkpoint."""
-
-    episodes: int = 0
-    steps: int = 0
-    updates: int = 0
-    successes_forward: int = 0
-    successes_backward: int = 0
-    failures_in_a_row: int = 0
-    since_success: int = 0
-    rescues: int = 0
-    forced: int = 0
-    solved_starts: int = 0
-    stalls: int = 0
-    resets: int = 0
-    direction: Direction = DIRECTIONS[0]
 
 
 OnEpisode = Callable[[Counts, bool], None]
@@ -133,7 +131,7 @@ class Practice:
     ) -> None:
         self.agent, self.offline, self.online, self.arena = agent, offline, online, arena
         self.params, self.folder, self.digest = params or PracticeParams(), folder, digest
-        self.counts = Counts()
+        self.course = Course(self.params.rules)
         self.losses: dict[str, torch.Tensor] = {}
         """Of the last update."""
         found = load_training(folder, digest) if folder is not None else None
@@ -160,39 +158,41 @@ class Practice:
 
     def episode(self) -> bool:
         """Run one episode and store it; return whether it succeeded."""
-        counts = self.counts
-        direction = counts.direction
-        if self.params.reset_every and counts.episodes and counts.episodes % self.params.reset_every == 0:
-            self._fresh_scene()
-        if self.params.rescue and counts.since_success >= self.params.rescue:
-            counts.rescues, counts.since_success = counts.rescues + 1, 0
-            self._fresh_scene()
-        moment = self.arena.begin(direction)
+        counts, lifts = self.counts, self.arena.lifts
+        self._prepare()
+        moment = self.arena.begin(counts.direction)
         if moment.is_success:
-            counts.solved_starts += 1
-            counts.direction = direction = opposite(direction)
-            moment = self.arena.begin(direction)
+            self.course.solved()
+            moment = self.arena.begin(counts.direction)
             if moment.is_success:  # a judge that says yes to both has nothing to teach
-                self._fresh_scene()
-                moment = self.arena.begin(direction)
+                self._fresh_scene("reset")
+                moment = self.arena.begin(counts.direction)
+                if moment.is_success:  # a fresh scene is as forward finds it: backward's goal stands
+                    self.course.solved()
+                    moment = self.arena.begin(counts.direction)
+        counts.lifts += self.arena.lifts - lifts
+        direction = counts.direction
         moments, actions = self._act(moment, direction)
         is_success = bool(moments[-1].is_success)
         if any(m.is_success is not None for m in moments[1:]):  # else there is nothing to learn
             name = f"episode {counts.episodes} of practice"
             self._store(as_trajectory(moments, actions, DIRECTIONS.index(direction), name))
-        counts.episodes += 1
-        self._turn(direction, is_success)
+        self.course.ended(is_success)
         return is_success
+
+    @property
+    def counts(self) -> Counts:
+        """Where practice stands."""
+        return self.course.counts
 
     def pay(self) -> None:
         """Make the updates owed: ``utd`` per step after the warm-up, on what there is by now."""
         p = self.agent.params
         owed = p.utd * max(self.counts.steps - p.warmup_steps, 0)
-        while self.counts.updates < owed and (len(self.online) or len(self.offline)):
-            rng = np.random.default_rng([self.params.seed, 1, self.counts.updates])
-            share = share_now(p, self.counts.updates)
-            self.losses = self.agent.update(mixed(self.offline, self.online, share, rng, p.batch))
-            self.counts.updates += 1
+        if len(self.online) or len(self.offline):
+            replays = self.offline, self.online
+            self.losses = pay(self.agent, replays, self.params.seed, self.counts.updates, owed) or self.losses
+            self.counts.updates = max(owed, self.counts.updates)
 
     def save(self) -> None:
         """Write a checkpoint, where there is a folder."""
@@ -215,21 +215,17 @@ class Practice:
         self.counts.steps += len(actions)
         return moments, actions
 
-    def _turn(self, direction: Direction, is_success: bool) -> None:
-        counts = self.counts
-        if is_success:
-            name = f"successes_{direction}"
-            setattr(counts, name, getattr(counts, name) + 1)
-        counts.failures_in_a_row = 0 if is_success else counts.failures_in_a_row + 1
-        counts.since_success = 0 if is_success else counts.since_success + 1
-        is_forced = counts.failures_in_a_row >= self.params.patience
-        counts.forced += is_forced
-        if is_success or is_forced:
-            counts.failures_in_a_row = 0
-            counts.direction = opposite(direction)
+    def _prepare(self) -> None:
+        """Do what the scene needs before the next try."""
+        move = self.course.move()
+        if move in ("ask", "reset"):
+            self._fresh_scene(move)
+        elif move != "try":
+            self.course.moved(move)
+            self.arena.nudge(int(np.random.default_rng([self.params.seed, 3, self.counts.nudges]).integers(2**31)))
 
-    def _fresh_scene(self) -> None:
-        self.counts.resets += 1
+    def _fresh_scene(self, move: Move = "reset") -> None:
+        self.course.helped(move)
         self.arena.reset(int(np.random.default_rng([self.params.seed, 2, self.counts.resets]).integers(2**31)))
 
     def _store(self, trajectory: Trajectory) -> None:
@@ -240,7 +236,7 @@ class Practice:
     def _resume(self, folder: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
         """Take up agent, counts and the episodes there were then; later ones are made again."""
         self.agent.restore(tensors)
-        self.counts = Counts(**about["counts"])
+        self.course.counts = Counts(**about["counts"])
         for path in sorted((folder / EPISODES).glob("*.safetensors")):
             if int(path.stem) < self.counts.episodes:
                 self.online.add(load_trajectory(path))
@@ -254,15 +250,8 @@ def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0) -> F
 
 
 def stalls(moments: list[Moment], steps: int, least: float) -> bool:
-    """Return whether no number of the state changed by ``least`` in the last ``steps`` steps.
-
-    A policy that acts by its mean stays where it hangs until time is up, and teaches nothing but that. So does a state
-    that tells no motion at all: there ``least`` is 0, which nothing falls below.
-    """
-    if len(moments) <= steps:
-        return False
-    last = np.stack([moment.state for moment in moments[-steps - 1 :]])
-    return bool((np.ptp(last, axis=0) < least).all())
+    """Return whether nothing moved in the last ``steps`` steps; see ``is_still``."""
+    return len(moments) > steps and is_still(np.stack([moment.state for moment in moments[-steps - 1 :]]), least)
 
 
 def as_trajectory(moments: list[Moment], actions: list[Floats], sentence: int, source: str) -> Trajectory:

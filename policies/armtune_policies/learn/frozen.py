@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from armtune_policies.contract import ActionSpec, ObservationSpec, contract_digest
 from armtune_policies.runtime.ort_session import OrtSession
+from armtune_policies.runtime.proving import prove
 from armtune_policies.store.manifest import load_model
 
 from .export import ENCODER_WEIGHTS
@@ -26,6 +27,7 @@ class FrozenEncoder:
 
     def __init__(self, folder: Path, action: ActionSpec, observation: ObservationSpec) -> None:
         files = load_model(folder, contract_digest(action, observation), kinds=("encoder", "policy"))
+        prove(files, folder)
         self.digest, self.feature_size = files.manifest.encoder_digest, files.manifest.feature_size
         self.parity = files.manifest.metrics.get("parity_max_error", 0.0)
         self.blobs = {name: files.blobs[name] for name in ("encoder.onnx", ENCODER_WEIGHTS) if name in files.blobs}

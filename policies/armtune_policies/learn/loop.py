@@ -48,32 +48,33 @@ class Training:
     checkpoint: Path | None = None
     checkpoint_every: int = 200
     step: int = field(default=0, init=False)
+    _recent: list[float] = field(default_factory=list, init=False)
+    """Losses of the last tenth."""
 
     def __post_init__(self) -> None:
         parameters = [p for net in self.nets.values() for p in net.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(parameters, self.learning_rate, weight_decay=self.weight_decay)
         if self.checkpoint is not None and self.checkpoint.is_file():
-            self.step = load_checkpoint(self.checkpoint, self.nets, self.optimiser, self.digest)
+            self.step, self._recent = load_checkpoint(self.checkpoint, self.nets, self.optimiser, self.digest)
 
     def run(self, on_progress: OnProgress = silent, every: int = 10) -> float:
         """Run to the end and return the mean loss of the last tenth; Ctrl-C leaves a checkpoint."""
-        recent: list[float] = []
         try:
             while self.step < self.updates:
-                recent = [*recent, self._update()][-max(self.updates // 10, 1) :]
+                self._recent = [*self._recent, self._update()][-max(self.updates // 10, 1) :]
                 self.step += 1
                 if self.step % every == 0 or self.step == self.updates:
-                    on_progress(Progress(self.step, self.updates, float(np.mean(recent[-every:]))))
+                    on_progress(Progress(self.step, self.updates, float(np.mean(self._recent[-every:]))))
                 if self.step % self.checkpoint_every == 0:
                     self.save()
         except KeyboardInterrupt:
             self.save()
             raise
-        return float(np.mean(recent)) if recent else 0.0
+        return float(np.mean(self._recent)) if self._recent else 0.0
 
     def save(self) -> None:
         if self.checkpoint is not None:
-            save_checkpoint(self.checkpoint, self.nets, self.optimiser, self.step, self.digest)
+            save_checkpoint(self.checkpoint, self.nets, self.optimiser, self.step, self.digest, self._recent)
 
     def _update(self) -> float:
         rng = np.random.default_rng([self.seed, self.step])

@@ -6,8 +6,6 @@ so nothing outside can get it wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -138,30 +136,3 @@ class Head(nn.Module):
     def normalised(self, action: Tensor) -> Tensor:
         """Map an action in physical units onto -1..1."""
         return (action - self.centre) / self.half_range
-
-
-class SuccessNet(nn.Module):
-    """Images and a sentence to the probability of success; calibrated by a temperature."""
-
-    temperature: Tensor
-
-    def __init__(self, spec: ObservationSpec, hidden: int = 64) -> None:
-        super().__init__()
-        self.encoder = Encoder(spec)
-        self.sentence = nn.Linear(SENTENCE_SIZE, SENTENCE_WIDTH)
-        self.film = nn.Linear(SENTENCE_WIDTH, 2 * hidden)
-        self.first = nn.Linear(self.encoder.feature_size + SENTENCE_WIDTH, hidden)
-        self.norm = nn.LayerNorm(hidden)
-        self.out = nn.Linear(hidden, 1)
-        self.register_buffer("temperature", torch.tensor(1.0))
-
-    def logits(self, images: Sequence[Tensor], sentence: Tensor) -> Tensor:
-        """Return (N,) logits before calibration."""
-        said = torch.relu(self.sentence(sentence))
-        hidden = self.norm(self.first(torch.cat([self.encoder(*images), said], dim=1)))
-        gain, shift = self.film(said).chunk(2, dim=1)
-        return self.out(torch.relu(hidden * (1.0 + gain) + shift)).squeeze(1)
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Return (N,) probabilities of one uint8 (N, H, W, 3) per camera and the sentence (N, 384)."""
-        return torch.sigmoid(self.logits(inputs[:-1], inputs[-1]) / self.temperature)

@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from armtune_policies.contract import DIRECTIONS, STATE_NAMES, ActionSpec, Checked, Verdict, digest, num, text
-from armtune_policies.reward.frames import POSITIVE
+from armtune_policies.contract import DIRECTIONS, STATE_NAMES, ActionSpec, Checked, digest, num, text
 from armtune_policies.store.episode_reader import Episode
-from armtune_policies.store.labels import LabelSet, live_labels, read_labels
-from armtune_policies.store.nouns import SUCCESS
+from armtune_policies.store.labels import LabelSet, check_labels, chosen_labels
 
 from .agent import Agent, Layout
 from .augment import random_light, random_shift
@@ -112,6 +110,8 @@ def gather(
     """
     found = [(one, is_prior) for is_prior, folder in enumerate(folders)
              for one in sources(folder, action, encoder.observation)]  # fmt: skip
+    if params.labels:
+        check_labels(folders[0], params.labels)
     crew.agree([one.name for one, _ in found], "list of episodes")
     read, mine = [], crew.own(len(found))
     for done, (source, is_prior) in enumerate([found[index] for index in mine], mine.start + 1):
@@ -132,20 +132,6 @@ def gather(
     named = _digest(names, sentences, encoder, params, seed, judged)
     won = sum(crew.pooled([one.success_step is not None for _, _, one, _ in read]))
     return Offline(tuple(made), sentences, encoder.feature_size, named, len(found), won)
-
-
-def shown_labels(episode: Episode) -> LabelSet:
-    """Return the live vote, or for an episode that nobody judged what its outcome says of each step.
-
-    A demonstration lingers ``POSITIVE`` steps after the one that did it.
-    """
-    if np.any(episode.verdicts != Verdict.UNKNOWN):
-        return live_labels(episode)
-    done = max(episode.steps - 1 - POSITIVE, 0) if episode.outcome == SUCCESS else None
-    verdicts = [Verdict.NO] * episode.steps
-    if done is not None:
-        verdicts[done:] = [Verdict.YES] * (episode.steps - done)
-    return LabelSet("shown", episode.episode_id, tuple(verdicts), done)
 
 
 def make_agent(
@@ -178,7 +164,7 @@ def training_digest(data: Offline, params: AgentParams, seed: int) -> str:
 
 
 def _labels(episode: Episode, source: Source, params: OfflineParams) -> LabelSet:
-    return read_labels(source.folder, episode, params.labels) if params.labels else shown_labels(episode)
+    return chosen_labels(source.folder, episode, params.labels)
 
 
 def _grouped(one: Trajectory, params: OfflineParams, is_prior: bool) -> Trajectory:

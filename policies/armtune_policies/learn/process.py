@@ -5,9 +5,9 @@
     python -m armtune_policies.learn.process '{"policy_folder": ..., "run_folder": ..., ...}'
 
 A line in, ``{"episode_id": ...}``, asks for a refit on all that is finished, that episode
-included. Lines out have an ``event``: ``ready``, ``progress``, ``offer`` (with version,
-folder, manifest_digest), ``nothing`` (no head came of it: reason) or ``skipped`` (a file that
-cannot be read: reason). The end of stdin ends the process,
+included. Lines out have an ``event``: ``ready`` (with a head that stands, as in
+``offer``, or none), ``progress``, ``offer`` (with version, folder, manifest_digest), ``nothing`` (no head came of it:
+reason) or ``skipped`` (a file that cannot be read: reason). The end of stdin ends the process,
 whatever it is doing: every file it writes is whole or absent.
 """
 
@@ -19,114 +19,85 @@ import queue
 import resource
 import sys
 import threading
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
-from armtune_policies.contract import ActionSpec, Checked, ConfigError, ObservationSpec, choice, file_digest, num, text
-from armtune_policies.store.episode_reader import list_episodes, read_episode
-from armtune_policies.store.manifest import MANIFEST
+from armtune_policies.contract import ConfigError
+from armtune_policies.store.edits import kept_paths, read_kept
 
-EPISODE_FILE_S = 5.0
-"""How long to wait for the file of the episode a request names; the recorder closes it within 2 s."""
+from .job import LearnerJob, Pupil
 
 
-@dataclass(frozen=True, kw_only=True)
-class LearnerJob(Checked):
-    """What the process is told, as one JSON object on its command line."""
-
-    policy_folder: str = text(doc="whose encoder and head it goes on from")
-    run_folder: str = text(doc="episodes are read from here, heads written under models/")
-    demos_folder: str = text("", doc="run with demonstrations to keep learning from; blank for none")
-    cameras: tuple[str, ...] = text(("front",), doc="of the observation spec")
-    height_px: int = num(96, low=16, high=512, doc="of the observation spec")
-    width_px: int = num(96, low=16, high=512, doc="of the observation spec")
-    rate_hz: float = num(5.0, low=5.0, high=50.0, doc="of the action spec")
-    recipe: str = choice("bc", of=("bc",), doc="how the head is refitted")
-    updates: int = num(300, low=1, high=1_000_000, doc="gradient steps per refit")
-    batch: int = num(128, low=2, high=4096, doc="rows per gradient step")
-    learning_rate: float = num(3e-4, low=1e-6, high=1e-1, doc="step size of the optimiser")
-    seed: int = num(0, low=0, high=2**31 - 1, doc="of batches and noise")
-    nice: int = num(10, low=0, high=19, doc="how far to step back for control")
-    memory_mb: int = num(8192, low=1024, high=1_048_576, doc="address space")
-
-
-class Learner:
-    """Keeps the refitter and what it has read; tells what happens line by line."""
+class Learner(Pupil):
+    """The recipe ``bc``: keeps the refitter and what it has read."""
 
     def __init__(self, job: LearnerJob, out: TextIO) -> None:
         from .bc import RefitParams  # torch: seconds to import, after nice and the memory cap
         from .refit import Refitter
 
-        self._job, self._out = job, out
-        action = ActionSpec(rate_hz=job.rate_hz)
-        spec = ObservationSpec(cameras=job.cameras, height_px=job.height_px, width_px=job.width_px)
+        super().__init__(job, out)
         params = RefitParams(updates=job.updates, batch=job.batch, learning_rate=job.learning_rate)
-        self._refitter = Refitter(Path(job.policy_folder), action, spec, params)
+        self._refitter = Refitter(Path(job.policy_folder), job.action, job.observation, params)
         self._read: set[Path] = set()
-
-    def tell(self, event: str, **values: Any) -> None:
-        """Write one line."""
-        self._out.write(json.dumps({"event": event, **values}) + "\n")
-        self._out.flush()
+        self._why_pause = ""
 
     def gather(self) -> None:
         """Read every finished episode not read yet; one that cannot be read is skipped and said."""
-        for folder, is_own in ((self._job.demos_folder, False), (self._job.run_folder, True)):
-            for path in list_episodes(Path(folder)) if folder else ():
-                if path in self._read:
-                    continue
-                self._read.add(path)
-                try:
-                    self._refitter.add(read_episode(path), is_own)
-                except (OSError, ValueError) as why:
-                    self.tell("skipped", reason=str(why))
-                self.tell("progress", read=len(self._read))
+        shown = kept_paths(Path(self.job.demos_folder)) if self.job.demos_folder else ()
+        for path, is_own in (*((path, False) for path in shown), *((path, True) for path in self.paths())):
+            if path in self._read:
+                continue
+            self._read.add(path)
+            try:
+                episode = read_kept(path)
+                self._refitter.add(episode, is_own)
+                self._why_pause = self.why_pause(episode) if is_own else self._why_pause
+            except (OSError, ValueError) as why:
+                self.tell("skipped", reason=str(why))
+            self.tell("progress", read=len(self._read))
 
     def refit(self, episode_id: str) -> None:
-        """Refit on everything gathered, and offer the head."""
-        self._await_file(episode_id)
+        """Refit on everything gathered, and offer the head; not while the reward model cannot say."""
+        self.await_file(episode_id)
         self.gather()
+        if self._why_pause:
+            self.tell("nothing", reason=self._why_pause)
+            return
         number, folder = self._next_folder()
-        about = {
-            "recipe": self._job.recipe,
-            "seed": self._job.seed,
-            "run": Path(self._job.run_folder).name,
-            "after": episode_id,
-        }
+        about, seed = self.about(episode_id), self.job.seed + number
         try:
-            manifest = self._refitter.offer(
-                folder, folder.name, self._job.seed + number, about, lambda p: self.tell("progress", update=p.step)
-            )
+            told = lambda p: self.tell("progress", update=p.step)  # noqa: E731
+            manifest = self._refitter.offer(folder, folder.name, seed, about, told)
         except (OSError, ValueError) as why:
             self.tell("nothing", reason=str(why))
             return
-        digest = file_digest(folder / MANIFEST)
-        metrics = {
-            "updates": self._job.updates,
-            "loss": manifest.metrics["loss"],
-            "episodes": len(self._refitter.episode_ids),
-        }
-        self.tell("offer", version=manifest.version, folder=str(folder.resolve()), manifest_digest=digest, **metrics)
-
-    def _await_file(self, episode_id: str) -> None:
-        wanted = Path(self._job.run_folder) / "episodes" / f"{episode_id}.mcap"
-        end_s = time.monotonic() + EPISODE_FILE_S
-        while episode_id and not wanted.exists() and time.monotonic() < end_s:
-            time.sleep(0.05)
+        loss, episodes = manifest.metrics["loss"], len(self._refitter.episode_ids)
+        self.tell_offer(folder, manifest, updates=self.job.updates, loss=loss, episodes=episodes)
 
     def _next_folder(self) -> tuple[int, Path]:
-        models = Path(self._job.run_folder) / "models"
+        models = Path(self.job.run_folder) / "models"
         taken = [int(p.name[5:]) for p in models.glob("head-*") if p.name[5:].isdigit()]
         number = max(taken, default=0) + 1
         return number, models / f"head-{number:04d}"
 
 
-def serve(learner: Learner, lines: queue.Queue[str]) -> None:
+def pupil(job: LearnerJob, out: TextIO) -> Pupil:
+    """Return who learns by the job's recipe.
+
+    Raises:
+        ValueError: when policy or data will not do.
+    """
+    if job.recipe == "bc":
+        return Learner(job, out)
+    from .online_pupil import OnlinePupil
+
+    return OnlinePupil(job, out)
+
+
+def serve(learner: Pupil, lines: queue.Queue[str]) -> None:
     """Answer requests; the process ends when the other side closes the line."""
     learner.gather()
-    learner.tell("ready")
+    learner.tell("ready", **learner.standing())
     while True:
         try:
             line = lines.get(timeout=1.0)
@@ -158,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
     lines: queue.Queue[str] = queue.Queue(maxsize=100)
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
     try:
-        serve(Learner(job, out), lines)
+        serve(pupil(job, out), lines)
     except ConfigError as why:
         _refuse(why)
     except (OSError, ValueError) as why:

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.torch import load as load_weights
+import torch
 
 from armtune_policies.contract import ActionSpec, ObservationSpec, contract_digest
 from armtune_policies.runtime.ort_session import OrtSession
 from armtune_policies.runtime.policy import named_sentences
+from armtune_policies.runtime.proving import prove
 from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.manifest import Manifest, ModelError, load_model
 from armtune_policies.store.nouns import SUCCESS
+from armtune_policies.store.tensors import load_tensors
 
 from .augment import random_light, random_shift
 from .bc import RefitParams, refit_head
@@ -51,13 +53,15 @@ class Refitter:
         files = load_model(policy_folder, contract_digest(action, observation), kinds=("policy",))
         if HEAD_WEIGHTS not in files.blobs:
             raise ModelError(f"{policy_folder} has no {HEAD_WEIGHTS}; export it again with this version to refit it")
+        prove(files, policy_folder)
         self._action, self._observation = action, observation
         self._params = params or RefitParams()
         self._manifest = files.manifest
         self._encoder = OrtSession(files.blobs["encoder.onnx"])
         self._embeddings = named_sentences(files, policy_folder)
         self._head = Head(action, files.manifest.feature_size)
-        self._head.load_state_dict(load_weights(files.blobs[HEAD_WEIGHTS]))
+        weights = load_tensors(files.blobs[HEAD_WEIGHTS], f"{policy_folder}/{HEAD_WEIGHTS}")
+        self._head.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
         self._parts: list[Transitions] = []
         self._is_own: list[bool] = []
 

@@ -1,4 +1,5 @@
-"""What to do about a loss that is not finite: skip it, and after three in a row go back to the last good state."""
+"""What to do about a loss that is not finite, or beyond what any value can make: skip it, and after three in a row go
+back to the last good state."""
 
 from __future__ import annotations
 
@@ -28,13 +29,13 @@ class Safeguard:
         self._finite = self._row = self._vain = 0
         self._good: dict[str, Tensor] = {}
 
-    def passes(self, loss: Tensor, agent: Restorable) -> bool:
-        """Return whether to step on this loss.
+    def passes(self, loss: Tensor, agent: Restorable, most: float = math.inf) -> bool:
+        """Return whether to step on this loss, which is finite and at most ``most`` in size.
 
         Raises:
             ValueError: when going back did not help.
         """
-        if math.isfinite(loss.item()):
+        if math.isfinite(value := loss.item()) and abs(value) <= most:
             self._row = self._vain = 0
             if self._finite % EVERY == 0:
                 self._good = {name: tensor.clone() for name, tensor in agent.state().items()}
@@ -50,8 +51,8 @@ class Safeguard:
         self._row, self._vain = 0, self._vain + 1
         if not self._good or self._vain > GIVE_UP:
             raise ValueError(
-                f"the loss stayed not finite over {self.skipped} updates, {self.restored} returns to the last good "
-                "state did not help; look for extreme rewards or lower the learning rates"
+                f"the loss stayed not finite or beyond reach over {self.skipped} updates, {self.restored} returns to "
+                "the last good state did not help; look for extreme rewards or lower the learning rates"
             )
         agent.restore(self._good)
         self.restored += 1

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from armtune_policies.contract import file_digest
 from armtune_policies.store.files import read_json, write_json, write_whole
+from armtune_policies.store.tensors import check_header
 
 from .trajectory import BadData, Trajectory
 
@@ -77,11 +78,12 @@ def load_trajectory(path: Path) -> Trajectory:
         BadData: when it is no such file, or holds what a trajectory may not.
     """
     try:
+        check_header(path)
         with safe_open(path, "np") as file:
             about, names = file.metadata() or {}, file.keys()
             columns = {name: file.get_tensor(name) for name in COLUMNS}
             images = {n.removeprefix(IMAGE): file.get_tensor(n) for n in names if n.startswith(IMAGE)}
-    except SafetensorError as why:
+    except (SafetensorError, ValueError) as why:
         raise BadData(str(path), "file", "a trajectory", why) from None
     sentence, imitate = int(about["sentence"]), about["imitate"] == "True"
     return Trajectory(source=str(path), sentence=sentence, imitate=imitate, images=images, **columns)

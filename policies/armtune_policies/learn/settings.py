@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import yaml
-
 from armtune_policies.contract import Checked, ConfigError, choice, num, text
 from armtune_policies.contract.paths import config_root
+from armtune_policies.store.files import read_yaml
 
 NAMES = ("bc", "calql", "cql", "iql", "rlpd", "wsrl", "td3bc")
 
@@ -90,7 +89,7 @@ def recipe_params(recipe: str, **changes: Any) -> AgentParams:
     if recipe not in NAMES:
         raise ConfigError(f"recipe: expected one of {', '.join(NAMES)}; got {recipe!r}")
     path = config_root() / "learner" / "agent" / f"{recipe}.yaml"
-    values: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values: Mapping[str, Any] = read_yaml(path)
     return AgentParams.from_mapping({**_tuples(values), **changes})
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from armtune_policies.contract import ActionSpec, ObservationSpec, digest, file_digest
-from armtune_policies.store.episode_reader import Episode, list_episodes, read_episode
+from armtune_policies.datasets.lerobot_read import LeRobotFolder, Pieces, is_lerobot
+from armtune_policies.store.edits import edit_path, kept_paths, read_kept
+from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.files import read_json
+from armtune_policies.store.labels import as_judged
 
-from .lerobot import LeRobotFolder, is_lerobot
 from .trajectory import BadData
 
 SELECTION = "selection"
@@ -50,11 +52,11 @@ def sources(path: Path, action: ActionSpec, observation: ObservationSpec) -> lis
         folder = LeRobotFolder(path, action, observation)
         whole = lru_cache(maxsize=1)(partial(_folder_digest, path))
         return [
-            Source(f"{path.name}-{at.index:06d}", path, partial(folder.read, at), lambda: whole())
+            Source(f"{path.name}-{at[0].index:06d}", path, partial(_as_told, folder, at), lambda: whole())
             for at in folder.placed
         ]
-    if found := list_episodes(path):
-        return [Source(file.name, path, partial(read_episode, file), partial(file_digest, file)) for file in found]
+    if found := list(kept_paths(path)):
+        return [Source(file.name, path, partial(read_kept, file), partial(_file_digest, file)) for file in found]
     raise ValueError(f"{path}: no episodes to learn from; collect some: armtune collect")
 
 
@@ -69,6 +71,18 @@ def _selected(path: Path, action: ActionSpec, observation: ObservationSpec) -> l
     if not kept:
         raise BadData(str(path), "episodes", "at least one that is kept", "none")
     return [there[name] for name in kept]
+
+
+def _as_told(folder: LeRobotFolder, at: Pieces) -> Episode:
+    """Read an episode of a LeRobot folder as the folder judges it, whoever did."""
+    episode = folder.read(at)
+    return as_judged(episode, folder.labels(at, episode))
+
+
+def _file_digest(file: Path) -> str:
+    """Name an episode file's content, and what counts of it where it was edited."""
+    edit = edit_path(file.parent.parent, file.stem)
+    return digest([file_digest(file), file_digest(edit)]) if edit.exists() else file_digest(file)
 
 
 def _folder_digest(folder: Path) -> str:

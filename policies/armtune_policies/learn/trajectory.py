@@ -12,18 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from armtune_policies.store.errors import BadData
+
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 KEYS = ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations")
 NEEDED = KEYS[:4]
-
-
-class BadData(ValueError):
-    """Data that will not do: names the source, the key, what was expected and what came."""
-
-    def __init__(self, source: str, key: str, expected: str, got: object) -> None:
-        super().__init__(f"{source}: {key}: expected {expected}, got {got}")
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,13 @@ SMALL = {
 class Reacher:
     """An ``Arena``. State: place (2,) and the height (1,) of the goal on the side asked for."""
 
+    lifts = 0
+
     def reset(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
+
+    def nudge(self, seed: int) -> None:
+        """Every episode's goal is another one as it is."""
 
     def begin(self, direction: Direction) -> Moment:
         self.at = self.rng.uniform(-0.3, 0.3, 2)

@@ -69,6 +69,7 @@ def test_what_the_replay_calls_an_action_is_what_the_head_would_propose_it_as() 
     np.testing.assert_allclose(ActionScale(ACTION).to_physical(rows.action), one.allowed, atol=1e-6)
 
 
+@pytest.mark.fault("L7")
 def test_an_agent_that_does_not_fit_is_not_exported(
     encoder: FrozenEncoder, embeddings: Embeddings, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_refit_is_refused_when_features_are_of_other_rows(
         )
 
 
+@pytest.mark.fault("F31")
 def test_training_stops_with_a_sentence_when_the_loss_is_not_finite(data: Transitions, embeddings: Embeddings) -> None:
     data = data.rows(np.arange(len(data)))
     data.state[:] = np.nan

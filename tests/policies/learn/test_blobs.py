@@ -24,6 +24,11 @@ def scenes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([scene(tuple(red), tuple(green)) for red, green in at]), at[:, 0]
 
 
+def apart(frames: np.ndarray) -> np.ndarray:
+    """Each frame of an episode of its own."""
+    return np.arange(len(frames))
+
+
 def error_px(seen: np.ndarray, where: np.ndarray, other: np.ndarray, there: np.ndarray) -> float:
     """Of a linear readout fitted to the first two, on the others; the 90th percentile."""
     with_one = np.c_[seen, np.ones(len(seen))]
@@ -33,7 +38,7 @@ def error_px(seen: np.ndarray, where: np.ndarray, other: np.ndarray, there: np.n
 
 def test_places_of_unseen_scenes_are_read_linearly_whatever_the_light() -> None:
     frames, where = scenes(120, seed=0)
-    encoder = BlobEncoder([fit_blobs(frames, colours=4, pixels=60, seed=0)])
+    encoder = BlobEncoder([fit_blobs(frames, apart(frames), colours=4, pixels=60, seed=0)])
     unseen, there = scenes(60, seed=1)
     seen, other, dim = (encoder(torch.from_numpy(i)).numpy() for i in (frames, unseen, (unseen * 0.6).astype(np.uint8)))
     assert encoder.feature_size == seen.shape[1] == 12
@@ -41,9 +46,25 @@ def test_places_of_unseen_scenes_are_read_linearly_whatever_the_light() -> None:
     assert error_px(seen, where, dim, there) < 3.0
 
 
+def test_a_thing_that_stands_still_beside_the_table_is_not_looked_at() -> None:
+    rng = np.random.default_rng(0)
+    frames, where = scenes(120, seed=0)
+    frames[:, :, :6] = 90  # beside the table
+    for of in range(0, 120, 4):
+        row = int(rng.integers(2, 30))
+        frames[of : of + 4, row - 2 : row + 3, 1:5] = RED
+    there = (where[:, 1] > 8) & (where[:, 0] > 0)
+    plain, steady = (fit_blobs(frames, of, 4, 60, seed=0) for of in (np.arange(120), np.arange(120) // 4))
+    assert steady.weight[:, 1:4].max() < 0.25 < 0.5 < steady.weight[8:24, 12:24].min()
+    seen, plainly = steady(torch.from_numpy(frames[there])).numpy(), plain(torch.from_numpy(frames[there])).numpy()
+    half = there.sum() // 2
+    error = [error_px(s[:half], where[there][:half], s[half:], where[there][half:]) for s in (seen, plainly)]
+    assert error[0] < 0.7 * error[1]
+
+
 def test_the_same_seed_gives_the_same_colours() -> None:
     frames, _ = scenes(20, seed=0)
-    one, two, other = (fit_blobs(frames, colours=4, pixels=60, seed=s).centres for s in (0, 0, 1))
+    one, two, other = (fit_blobs(frames, apart(frames), colours=4, pixels=60, seed=s).centres for s in (0, 0, 1))
     assert torch.equal(one, two) and not torch.equal(one, other)
 
 
@@ -51,7 +72,7 @@ def test_the_same_seed_gives_the_same_colours() -> None:
 @settings(max_examples=10, deadline=None)
 def test_one_colour_everywhere_is_told_without_nan(level: int, colours: int) -> None:
     flat = np.full((3, 8, 8, 3), level, np.uint8)
-    found = fit_blobs(flat, colours, pixels=10, seed=0)(torch.from_numpy(flat))
+    found = fit_blobs(flat, apart(flat), colours, pixels=10, seed=0)(torch.from_numpy(flat))
     assert found.shape == (3, 3 * colours) and torch.isfinite(found).all()
 
 

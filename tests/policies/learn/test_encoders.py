@@ -22,7 +22,9 @@ PARAMS = EncoderParams(colours=4, frames=24, pixels=50)
 def test_frames_are_as_many_of_each_episode_and_whole() -> None:
     broken = episode(1)
     broken = replace(broken, complete=np.arange(broken.steps) < 2)
-    frames = some_frames([broken, episode(2)], 2, SPEC, most=12)["front"]
+    frames = some_frames([broken, episode(2)], 2, SPEC, most=12)
+    assert frames.episode.tolist() == [0, 0, 1, 1, 1, 1, 1] and set(frames.images) == {"front"}
+    frames = frames.images["front"]
     assert frames.shape == (7, 32, 32, 3) and frames.dtype == np.uint8
     np.testing.assert_array_equal(frames[:2], broken.images["front"][:2])
 
@@ -42,4 +44,6 @@ def test_the_frozen_encoder_computes_what_was_fitted(tmp_path: Path) -> None:
     frozen = FrozenEncoder(tmp_path / "e", ACTION, SPEC)
     assert frozen.digest == load_manifest(tmp_path / "e").encoder_digest and frozen.feature_size == 12
     with torch.no_grad():
-        np.testing.assert_allclose(frozen.features(frames), encoder(torch.from_numpy(frames["front"])), atol=1e-5)
+        np.testing.assert_allclose(
+            frozen.features(frames.images), encoder(torch.from_numpy(frames.images["front"])), atol=1e-5
+        )

@@ -41,6 +41,7 @@ def test_success_ends_in_the_one_rewarded_step() -> None:
     assert found.terminated[-1] and found.is_step.all() and found.imitate and found.sentence == 0
 
 
+@pytest.mark.fault("L1")
 def test_failure_keeps_its_last_observation_and_does_not_sample_it() -> None:
     found = rows(judged(fails=True))
     assert not found.terminated.any() and not found.imitate
@@ -48,6 +49,7 @@ def test_failure_keeps_its_last_observation_and_does_not_sample_it() -> None:
     assert replay.add(found) == len(found) - 1  # nothing was seen after the last
 
 
+@pytest.mark.fault("L2")
 def test_step_without_an_answer_is_seen_but_not_learnt_from() -> None:
     verdicts = np.full(judged().steps, Verdict.NO, np.uint8)
     verdicts[1] = Verdict.UNKNOWN
@@ -56,6 +58,7 @@ def test_step_without_an_answer_is_seen_but_not_learnt_from() -> None:
     assert found.follows[0]
 
 
+@pytest.mark.fault("L4")
 def test_lost_step_breaks_the_chain() -> None:
     one = judged()
     complete = np.ones(one.steps, bool)
@@ -65,6 +68,7 @@ def test_lost_step_breaks_the_chain() -> None:
     assert found.follows.tolist()[:3] == [True, False, True]
 
 
+@pytest.mark.fault("L9")
 def test_other_labels_make_other_rewards() -> None:
     one = judged()
     labels = LabelSet("mine", one.episode_id, (Verdict.NO,) * one.steps, success_step=2)

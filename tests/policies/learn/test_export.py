@@ -18,6 +18,7 @@ from armtune_policies.store.manifest import ModelError, load_manifest
 Embeddings = dict[str, np.ndarray]
 
 
+@pytest.mark.fault("L7")
 def test_parity_over_1000_observations_is_in_the_manifest(policy_folder: Path) -> None:
     manifest = load_manifest(policy_folder)
     assert manifest.metrics["parity_max_error"] <= 1e-5 and manifest.metrics["parity_observations"] == 1000
@@ -44,6 +45,7 @@ def test_a_head_folder_swaps_into_the_policy_it_was_made_for(
     assert policy.with_head(tmp_path / "h").version.startswith("h-")
 
 
+@pytest.mark.fault("L5")
 def test_nothing_is_exported_when_onnx_and_torch_differ(trained: Pretrained) -> None:
     graph = encoder_bytes(trained.encoder, SPEC)
     seed_everything(1)
@@ -60,6 +62,7 @@ def test_a_graph_has_one_input_per_camera_and_says_nothing_of_this_machine() -> 
     assert str(Path(__file__).parents[3]).encode() not in graph and b"site-packages" not in graph
 
 
+@pytest.mark.fault("F34")
 def test_the_manifest_comes_last(
     trained: Pretrained, embeddings: Embeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

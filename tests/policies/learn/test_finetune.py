@@ -36,13 +36,18 @@ class Scripted:
     def __init__(self, verdict: Callable[[Direction, int], bool | None]) -> None:
         self.verdict = verdict
         self.begun: list[str] = []
-        self.resets = 0
+        self.resets = self.nudges = self.lifts = 0
 
     def reset(self, seed: int) -> None:
         self.resets += 1
 
+    def nudge(self, seed: int) -> None:
+        self.nudges += 1
+        self.begun.append("nudge")
+
     def begin(self, direction: Direction) -> Moment:
         self.begun.append(direction)
+        self.lifts += direction == "backward"
         self.now, self.taken = direction, 0
         return self.look()
 
@@ -64,7 +69,8 @@ def practise(arena: Scripted | Reacher, folder: Path | None = None, **params: in
 def test_success_hands_over_and_failure_tries_again() -> None:
     arena = Scripted(lambda direction, taken: direction == "forward" and taken >= 3)
     counts = practise(arena, patience=3).run()
-    assert arena.begun[:5] == ["forward", "backward", "backward", "backward", "forward"]
+    begun = [way for way in arena.begun if way != "nudge"]
+    assert begun[:5] == ["forward", "backward", "backward", "backward", "forward"]
     assert counts.successes_forward == 3 and counts.successes_backward == 0 and counts.forced == 2
 
 
@@ -82,6 +88,14 @@ def test_judge_that_says_yes_to_all_does_not_hang() -> None:
     assert counts.steps == 4
 
 
+def test_goal_that_stands_in_a_fresh_scene_is_passed_over_too() -> None:
+    arena = Scripted(lambda direction, taken: arena.resets < 2 or direction == "backward")
+    counts = practise(arena, steps=5).run()
+    assert arena.begun == ["forward", "backward", "backward", "forward"]
+    assert (counts.solved_starts, counts.episodes, counts.successes_backward) == (2, 1, 0)
+
+
+@pytest.mark.fault("L6")
 def test_updates_owed_are_paid_exactly_and_none_for_the_warm_up() -> None:
     arena = Scripted(lambda direction, taken: False)
     agent, offline = make("calql", batch=8, hidden=(8, 8), utd=2, warmup_steps=12)
@@ -98,6 +112,19 @@ def test_fresh_scenes_come_as_often_as_asked() -> None:
     assert practise(arena, steps=40, reset_every=2).run().resets == arena.resets == 4
     never = Scripted(lambda direction, taken: False)
     assert practise(never, steps=40).run().resets == never.resets == 1
+
+
+def test_nudge_comes_before_each_retry_once_it_has_failed_often_enough() -> None:
+    arena = Scripted(lambda direction, taken: direction == "forward" and taken >= 3)
+    counts = practise(arena, steps=18, patience=9, nudge=2).run()
+    assert arena.begun == ["forward", "backward", "backward", "nudge", "backward"]
+    assert counts.nudges == arena.nudges == 1
+    assert counts.lifts == arena.lifts == 3
+
+
+def test_never_nudges_when_told_so() -> None:
+    arena = Scripted(lambda direction, taken: False)
+    assert practise(arena, nudge=0).run().nudges == arena.nudges == 0
 
 
 def moment(at: float, verdict: bool | None) -> Moment:

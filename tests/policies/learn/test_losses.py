@@ -15,6 +15,7 @@ def T(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
+@pytest.mark.fault("L1")
 def test_target_bootstraps_a_time_limit_and_not_a_success() -> None:
     target = losses.td_target(T(-1, 0), bootstrap=T(1, 0), next_value=T(-10, -10), gamma=0.9)
     assert target.tolist() == [-10.0, 0.0]

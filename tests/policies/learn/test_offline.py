@@ -12,10 +12,10 @@ from dots import ACTION, BACK, GO, SPEC, episode
 from armtune_policies.contract import Verdict
 from armtune_policies.learn.episodes import as_trajectory
 from armtune_policies.learn.frozen import FrozenEncoder
-from armtune_policies.learn.offline import Offline, OfflineParams, gather, make_agent, shown_labels, training_digest
+from armtune_policies.learn.offline import Offline, OfflineParams, gather, make_agent, training_digest
 from armtune_policies.learn.settings import AgentParams
 from armtune_policies.reward.frames import POSITIVE
-from armtune_policies.store.labels import LIVE
+from armtune_policies.store.labels import LIVE, shown_labels
 
 PARAMS = AgentParams(hidden=(8,), critics=2)
 

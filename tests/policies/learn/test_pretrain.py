@@ -59,6 +59,7 @@ def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         train(tmp_path, 5, "b")
 
 
+@pytest.mark.fault("F34")
 def test_checkpoint_whose_file_was_touched_is_refused(tmp_path: Path) -> None:
     train(tmp_path, 5).run()
     (state,) = tmp_path.glob("*.safetensors")
@@ -67,6 +68,7 @@ def test_checkpoint_whose_file_was_touched_is_refused(tmp_path: Path) -> None:
         train(tmp_path, 5)
 
 
+@pytest.mark.fault("F34")
 def test_kill_between_file_and_name_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     save_training(tmp_path, {"a": torch.ones(1)}, "d", 1, note="first")
     (tmp_path / "state-000000002.safetensors").write_bytes(b"half")  # the JSON was not written yet

@@ -223,6 +223,7 @@ def test_state_of_another_agent_is_refused() -> None:
         make("rlpd").restore(make("rlpd", critics=4).state())
 
 
+@pytest.mark.fault("F31", "L5")
 def test_loss_that_is_not_finite_changes_nothing() -> None:
     agent = make("calql")
     agent.update(batch(0))
@@ -232,6 +233,20 @@ def test_loss_that_is_not_finite_changes_nothing() -> None:
     assert all(torch.equal(t, before[name]) for name, t in agent.state().items() if name not in DRAWN)
 
 
+@pytest.mark.fault("F31")
+def test_values_that_explode_are_noticed_before_they_are_infinite() -> None:
+    agent = make("calql")
+    agent.update(batch(0))
+    with torch.no_grad():
+        good = agent.nets.critics.out.clone()
+        agent.nets.critics.out.mul_(1e7)
+    for _ in range(3):
+        assert all(torch.isfinite(part) for part in agent.update(batch(0)).values())
+    assert (agent.safeguard.skipped, agent.safeguard.restored) == (3, 1)
+    assert float((agent.nets.critics.out.detach() - good).abs().max()) < 1.0
+
+
+@pytest.mark.fault("F31")
 def test_three_in_a_row_bring_back_the_last_good_state() -> None:
     agent = make("calql")
     agent.update(batch(0))
@@ -246,6 +261,7 @@ def test_three_in_a_row_bring_back_the_last_good_state() -> None:
     assert agent.safeguard.skipped == 3
 
 
+@pytest.mark.fault("F31")
 def test_training_stops_when_going_back_does_not_help() -> None:
     agent = make("calql")
     agent.update(batch(0))

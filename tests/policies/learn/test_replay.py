@@ -44,12 +44,14 @@ def pairs(replay: Replay) -> set[tuple[float, float, float]]:
     return set(zip(*(column.tolist() for column in columns)))
 
 
+@pytest.mark.fault("L1")
 def test_time_limit_bootstraps_from_the_last_observation_and_never_samples_it() -> None:
     replay = ring(10)
     assert replay.add(walk(0, 2)) == 2
     assert pairs(replay) == {(0, 1, 1), (1, 2, 1)}
 
 
+@pytest.mark.fault("L1")
 def test_success_does_not_bootstrap_and_looks_at_no_other_episode() -> None:
     replay = ring(10)
     replay.add(walk(0, 2, "success"))
@@ -57,6 +59,7 @@ def test_success_does_not_bootstrap_and_looks_at_no_other_episode() -> None:
     assert pairs(replay) == {(0, 1, 1), (1, 1, 0), (50, 51, 1)}
 
 
+@pytest.mark.fault("L4")
 def test_step_without_a_next_observation_is_not_sampled() -> None:
     replay = ring(10)
     assert replay.add(walk(0, 2, "nothing")) == 1
@@ -78,6 +81,7 @@ def test_episode_across_the_wrap_keeps_its_order() -> None:
     assert pairs(replay) == {(50, 51, 1), (51, 52, 1), (2, 3, 1)}
 
 
+@pytest.mark.fault("L4")
 def test_newest_row_never_leads_to_the_oldest() -> None:
     replay = ring(6)
     replay.add(walk(0, 5))
@@ -85,6 +89,7 @@ def test_newest_row_never_leads_to_the_oldest() -> None:
     assert pairs(replay) == {(50, 51, 1), (51, 52, 1), (3, 4, 1), (4, 5, 1)}
 
 
+@pytest.mark.fault("L2")
 def test_unknown_step_serves_as_next_observation_only() -> None:
     whole = walk(0, 3)
     whole = walk(0, 3, is_step=np.array([True, False, True, False]), reward=np.array([-1, 0, -1, 0], np.float32))
@@ -118,6 +123,7 @@ def test_empty_ring_says_so() -> None:
         ring(3).sample(np.random.default_rng(0), 1)
 
 
+@pytest.mark.fault("L5")
 def test_other_sizes_are_refused_by_name() -> None:
     with pytest.raises(BadData, match=r"walk 0: rows: expected at most the ring's 3, got 5"):
         ring(3).add(walk(0, 4))

@@ -51,6 +51,7 @@ def test_missing_key_is_refused() -> None:
         from_arrays(less, "demo.hdf5")
 
 
+@pytest.mark.fault("L5")
 @settings(max_examples=200, deadline=None)
 @given(
     key=st.sampled_from(KEYS),
@@ -74,6 +75,7 @@ def test_one_bad_number_anywhere_is_refused_and_its_source_named(
         from_arrays(good, "x.npz")
 
 
+@pytest.mark.fault("L5")
 @settings(max_examples=100, deadline=None)
 @given(key=st.sampled_from(KEYS), shape=st.lists(st.integers(0, 4), max_size=3))
 def test_another_shape_is_refused_by_name_or_is_the_right_one(key: str, shape: list[int]) -> None:

@@ -1,0 +1,1 @@
+"""Judges of success: what they look with, how they are trained, calibrated and exported."""
