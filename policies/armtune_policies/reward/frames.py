@@ -2,7 +2,8 @@
 
 The last ``POSITIVE`` frames of a success are positive, the ``DROPPED`` before them are
 ambiguous and left out, all earlier ones negative; every frame of a failure is negative
-(RoboFuME's rule). The last frames of one direction are negatives of the other one.
+(RoboFuME's rule). The last frames of one direction are negatives of the other one. Where
+a demonstration begins, the other direction is done: its first frames show that, the arm away.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 POSITIVE = 3
 DROPPED = 10
@@ -42,11 +42,15 @@ class FrameLabel:
     is_success: bool
 
 
-def label_frames(episode: EpisodeFacts, positive: int = POSITIVE, dropped: int = DROPPED) -> list[FrameLabel]:
-    """Return the labels of one episode's frames, in step order."""
+def label_frames(
+    episode: EpisodeFacts, positive: int = POSITIVE, dropped: int = DROPPED, begun: int = 0
+) -> list[FrameLabel]:
+    """Return the labels of one episode's frames, in step order; ``begun`` first frames show the un-task done."""
     first_positive = max(episode.steps - positive, 0) if episode.is_success else episode.steps
     last_negative = max(first_positive - dropped, 0) if episode.is_success else episode.steps
     labels = [FrameLabel(episode.episode_id, s, episode.sentence, False) for s in range(last_negative)]
+    if episode.opposite:
+        labels += [FrameLabel(episode.episode_id, s, episode.opposite, True) for s in range(min(begun, last_negative))]
     for step in range(first_positive, episode.steps):
         labels.append(FrameLabel(episode.episode_id, step, episode.sentence, True))
         if episode.opposite:
@@ -65,16 +69,3 @@ def split_episodes(
     order = [names[i] for i in rng.permutation(len(names))]
     count = min(max(round(len(names) * held_out), 1), len(names) - 1) if len(names) > 1 else 0
     return tuple(sorted(order[count:])), tuple(sorted(order[:count]))
-
-
-def balanced_batch(labels: npt.NDArray[np.bool_], size: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return indices of a batch, half positive and half negative, drawn with replacement.
-
-    Raises:
-        ValueError: when one of the classes is empty.
-    """
-    yes, no = np.flatnonzero(labels), np.flatnonzero(~labels)
-    if not len(yes) or not len(no):
-        raise ValueError(f"expected success and failure frames, got {len(yes)} and {len(no)}; collect more episodes")
-    half = size // 2
-    return np.concatenate([rng.choice(yes, half), rng.choice(no, size - half)])

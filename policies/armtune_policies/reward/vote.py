@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 
 from armtune_policies.contract import Verdict
-
-
-def verdict(probability: float | None, threshold: float) -> Verdict:
-    """Read a probability; None, NaN and what lies outside 0..1 are unknown, never no."""
-    if probability is None or not math.isfinite(probability) or not 0.0 <= probability <= 1.0:
-        return Verdict.UNKNOWN
-    return Verdict.YES if probability > threshold else Verdict.NO
 
 
 class SuccessVote:

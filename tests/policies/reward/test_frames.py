@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from armtune_policies.reward.frames import EpisodeFacts, balanced_batch, label_frames, split_episodes
+from armtune_policies.reward.frames import EpisodeFacts, label_frames, split_episodes
 
 
 def test_the_last_three_are_positive_and_ten_before_them_left_out() -> None:
@@ -37,12 +36,3 @@ def test_an_episode_is_on_one_side_of_the_split_only(count: int, held_out: float
     train, held = split_episodes(names * 3, held_out, np.random.default_rng(seed))
     assert sorted(train + held) == sorted(names)
     assert count < 2 or (train and held)
-
-
-def test_batches_are_half_successes_when_they_are_rare() -> None:
-    labels = np.zeros(1000, bool)
-    labels[:3] = True
-    rows = balanced_batch(labels, 64, np.random.default_rng(0))
-    assert labels[rows].sum() == 32
-    with pytest.raises(ValueError, match="got 0 and 5; collect more"):
-        balanced_batch(np.zeros(5, bool), 4, np.random.default_rng(0))

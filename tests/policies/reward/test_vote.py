@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from armtune_policies.contract import Verdict
-from armtune_policies.reward.vote import SuccessVote, first_complete, verdict
+from armtune_policies.reward.vote import SuccessVote, first_complete
 
 ANSWERS = st.lists(st.sampled_from(list(Verdict)), max_size=40)
 RULE = st.integers(1, 6).flatmap(lambda window: st.tuples(st.integers(1, window), st.just(window)))
@@ -36,15 +34,6 @@ def test_it_stays_complete_until_it_is_cleared(answers: list[Verdict], rule: tup
     assert complete == sorted(complete) and vote.is_complete == any(complete)
     vote.clear()
     assert not vote.is_complete and vote.add(Verdict.YES) == (rule[0] == 1)
-
-
-@given(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), st.floats(0.01, 0.99))
-def test_a_probability_that_is_none_is_unknown_and_never_no(probability: float | None, threshold: float) -> None:
-    got = verdict(probability, threshold)
-    if probability is None or math.isnan(probability) or not 0 <= probability <= 1:
-        assert got is Verdict.UNKNOWN
-    else:
-        assert got is (Verdict.YES if probability > threshold else Verdict.NO)
 
 
 @pytest.mark.parametrize("rule", [(0, 3), (4, 3), (1, 0)])
