@@ -16,7 +16,12 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     install_requires=["numpy", "safetensors", "mcap", "rosbags", "pyyaml"],
-    extras_require={"cpu": ["onnxruntime"], "gpu": ["onnxruntime-gpu"]},  # never both: they own the same folder
+    extras_require={
+        "cpu": ["onnx", "onnxruntime"],  # never both: they own the same folder
+        "gpu": ["onnx", "onnxruntime-gpu"],
+        "datasets": ["pyarrow", "av", "pillow", "scipy", "h5py", "tfrecord", "crc32c"],
+        "viewer": ["rerun-sdk"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

@@ -18,6 +18,8 @@ from .session import Arrays, Port
 class OrtSession:
     """A graph in ONNX Runtime, on the best provider that really works here."""
 
+    gap = 0.0
+
     def __init__(self, graph: bytes, providers: tuple[str, ...] = worker.PROVIDERS) -> None:
         """Load the graph.
 

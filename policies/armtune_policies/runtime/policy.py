@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 
 from armtune_policies.contract import STATE_NAMES, ActionSpec, ObservationSpec, contract_digest
 from armtune_policies.store.manifest import GOLDEN, SENTENCES, Manifest, ModelError, ModelFiles, load_model
+from armtune_policies.store.tensors import load_tensors
 
 from .ort_session import OrtSession
-from .session import Arrays, OpenSession, Session, check_ports, encoder_ports, finite, head_ports
+from .proving import prove
+from .session import SENTENCE_SIZE, Arrays, OpenSession, Port, Session, check_ports, encoder_ports, finite, head_ports
 
 Floats = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -55,12 +55,13 @@ class Policy:
             ModelError: in one sentence, when anything about the model will not do.
         """
         files = load_model(folder, contract_digest(action, observation), kinds=("policy",))
-        manifest, golden = files.manifest, read_tensors(files, GOLDEN, folder)
+        prove(files, folder)
+        manifest, golden = files.manifest, read_tensors(files, GOLDEN, folder, policy_ports(files.manifest))
         encoder = open_session(files.blobs["encoder.onnx"])
         try:
             check_ports(encoder, encoder_ports(observation, manifest.feature_size), f"{folder}/encoder.onnx")
             images = {port.name: golden_input(golden, port.name, folder) for port in encoder.inputs}
-            agree(encoder.run(images), golden, f"{folder}/encoder.onnx")
+            agree(encoder.run(images), golden, f"{folder}/encoder.onnx", encoder.gap)
             finite(encoder.run(_random_images(encoder)), f"{folder}/encoder.onnx")
             return cls(manifest, encoder, *_load_head(files, golden, folder, open_session), open_session)
         except BaseException:
@@ -86,12 +87,20 @@ class Policy:
             raise ModelError(f"{folder}: expected a head of {self.manifest.feature_size} features, got {got}")
         if unknown := [sentence for sentence in self.sentences if sentence not in files.manifest.sentences]:
             raise ModelError(f"{folder}: head does not know the sentence {unknown[0]!r}; train it on both directions")
-        golden, opened = read_tensors(files, GOLDEN, folder), self._open_session
+        prove(files, folder)
+        golden, opened = read_tensors(files, GOLDEN, folder, policy_ports(files.manifest)), self._open_session
         return Policy(files.manifest, self._encoder, *_load_head(files, golden, folder, opened), opened)
+
+    acts = True
 
     @property
     def version(self) -> str:
         return self.manifest.version
+
+    @property
+    def observation_digest(self) -> str:
+        """Of the observation spec it was made for."""
+        return self.manifest.observation.digest
 
     @property
     def encoder_digest(self) -> str:
@@ -143,12 +152,19 @@ class Policy:
         self._head.close()
 
 
-def read_tensors(files: ModelFiles, name: str, folder: Path) -> Arrays:
-    """Return the arrays of one safetensors file of a verified model."""
+def read_tensors(files: ModelFiles, name: str, folder: Path, ports: Iterable[Port] = ()) -> Arrays:
+    """Return the arrays of one safetensors file of a verified model; golden ones are of these ports only."""
+    names = [f"{way}.{port.name}" for port in ports for way in ("in", "out")] if name == GOLDEN else ["embeddings"]
     try:
-        return load_tensors(files.blobs[name])
-    except SafetensorError as why:
-        raise ModelError(f"{folder}/{name} is not a safetensors file: {why}") from None
+        return load_tensors(files.blobs[name], f"{folder}/{name}", names)
+    except ValueError as why:
+        raise ModelError(str(why)) from None
+
+
+def policy_ports(manifest: Manifest) -> tuple[Port, ...]:
+    """Return every input and output of a policy's graphs."""
+    sides = (*encoder_ports(manifest.observation, 0), *head_ports(manifest.action, 0))
+    return tuple(port for side in sides for port in side)
 
 
 def golden_input(golden: Arrays, name: str, folder: Path) -> npt.NDArray[Any]:
@@ -157,17 +173,16 @@ def golden_input(golden: Arrays, name: str, folder: Path) -> npt.NDArray[Any]:
     return golden[f"in.{name}"]
 
 
-def agree(outputs: Arrays, golden: Arrays, what: str) -> None:
-    """Refuse outputs that differ from those stored at export by more than ``GOLDEN_TOLERANCE``."""
+def agree(outputs: Arrays, golden: Arrays, what: str, precision: float = 0.0) -> None:
+    """Refuse outputs that differ from those stored at export by more than ``GOLDEN_TOLERANCE``, or their precision."""
     for name, value in finite(outputs, what).items():
         want = golden.get(f"out.{name}")
         if want is None or want.shape != value.shape:
             raise ModelError(f"{what}: no stored output {name} of shape {value.shape}; export the model again")
         gap = float(np.max(np.abs(value - want), initial=0.0))
-        if not gap <= GOLDEN_TOLERANCE:
-            raise ModelError(
-                f"{what}: output {name} is off by {gap:.2g} from the stored one, allowed {GOLDEN_TOLERANCE}"
-            )
+        allowed = max(GOLDEN_TOLERANCE, precision * max(1.0, float(np.max(np.abs(want), initial=0.0))))
+        if not gap <= allowed:
+            raise ModelError(f"{what}: output {name} is off by {gap:.2g} from the stored one, allowed {allowed:g}")
 
 
 def embedding(sentences: Mapping[str, Floats], sentence: str) -> Floats:
@@ -179,12 +194,13 @@ def embedding(sentences: Mapping[str, Floats], sentence: str) -> Floats:
     return sentences[sentence]
 
 
-def named_sentences(files: ModelFiles, folder: Path) -> dict[str, Floats]:
-    """Return the embeddings of a model's sentences: rows of ``sentences.safetensors``, (S, 384)."""
+def named_sentences(files: ModelFiles, folder: Path, size: int | None = SENTENCE_SIZE) -> dict[str, Floats]:
+    """Return the embeddings of a model's sentences: rows of ``sentences.safetensors``, (S, size); None: any size."""
     rows = read_tensors(files, SENTENCES, folder).get("embeddings")
     names = files.manifest.sentences
-    if rows is None or rows.dtype != np.float32 or rows.shape != (len(names), 384) or not np.all(np.isfinite(rows)):
-        raise ModelError(f"{folder}/{SENTENCES}: expected finite float32 embeddings ({len(names)}, 384)")
+    good = rows is not None and rows.dtype == np.float32 and rows.ndim == 2 and len(rows) == len(names) > 0
+    if rows is None or not (good and rows.shape[1] == (size or rows.shape[1]) and np.all(np.isfinite(rows))):
+        raise ModelError(f"{folder}/{SENTENCES}: expected finite float32 embeddings ({len(names)}, {size or 'D'})")
     return dict(zip(names, rows))
 
 
@@ -196,7 +212,7 @@ def _load_head(
     head = open_session(files.blobs["head.onnx"])
     try:
         check_ports(head, head_ports(manifest.action, manifest.feature_size), what)
-        agree(head.run({p.name: golden_input(golden, p.name, folder) for p in head.inputs}), golden, what)
+        agree(head.run({p.name: golden_input(golden, p.name, folder) for p in head.inputs}), golden, what, head.gap)
         _scan_head(head, manifest, np.stack(list(sentences.values())), what)
     except BaseException:
         head.close()

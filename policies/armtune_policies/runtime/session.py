@@ -32,6 +32,8 @@ class Session(Protocol):
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     provider: str
+    gap: float
+    """How far answers may be from full precision's, over the largest of them or 1; 0.0: not at all."""
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         """Return the outputs by name, or raise ModelError in one sentence."""
@@ -61,9 +63,13 @@ def head_ports(action: ActionSpec, feature_size: int) -> tuple[tuple[Port, ...],
     return inputs, (Port("proposed", "float32", (-1, len(action.names))),)
 
 
-def reward_ports(spec: ObservationSpec) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    inputs = (*image_ports(spec), Port("sentence", "float32", (-1, SENTENCE_SIZE)))
-    return inputs, (Port("probability", "float32", (-1,)),)
+def reward_ports(
+    spec: ObservationSpec, says_distance: bool = False, sentence_size: int = SENTENCE_SIZE
+) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """A judge with a text tower of its own is told sentences of its own length."""
+    inputs = (*image_ports(spec), Port("sentence", "float32", (-1, sentence_size)))
+    outputs = ("probability", "distance") if says_distance else ("probability",)
+    return inputs, tuple(Port(name, "float32", (-1,)) for name in outputs)
 
 
 def check_ports(session: Session, expected: tuple[tuple[Port, ...], tuple[Port, ...]], what: str) -> None:

@@ -1,8 +1,10 @@
 """The worker's side of a session in another Python, and the frames both sides speak.
 
 Run as a file by an interpreter of its own (3.10 or newer, with numpy and onnxruntime), so
-it imports nothing of ours. A frame is the header's length, a JSON header and the raw bytes
-of the arrays it lists; dtypes and sizes come from an allow-list, nothing is unpickled.
+it imports nothing of ours. ``worker.py --listen SOCKET`` serves every session of a machine, one a
+connection: one process, one context on the accelerator for policy and reward. A frame is the
+header's length, a JSON header and the raw bytes of the arrays it lists; dtypes and sizes come from
+an allow-list, nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ import os
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +29,9 @@ MAX_FRAME_BYTES = 1 << 30
 MAX_ARRAYS = 64
 PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 """Best first; those not built into the runtime are left out, those that fail fall back."""
+HALF = "half"
+"""Beside a provider's name: it may compute in half precision."""
+WATCH_S = 0.05
 
 _LENGTH = struct.Struct("<I")
 _ORT_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(int64)": "int64"}
@@ -118,8 +125,27 @@ def open_graph(ort: Any, graph: bytes, providers: Iterable[str]) -> Any:
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     available = ort.get_available_providers()
-    wanted = [name for name in providers if name in available] or ["CPUExecutionProvider"]
-    return ort.InferenceSession(graph, options, providers=wanted)
+    asked = [name.partition(":") for name in providers]
+    wanted = [(name, _options(name, how == HALF)) for name, _, how in asked if name in available]
+    return ort.InferenceSession(graph, options, providers=wanted or [("CPUExecutionProvider", {})])
+
+
+def _options(provider: str, half: bool) -> dict[str, str]:
+    """Return a provider's options: full precision unless half is asked for, engines kept between starts.
+
+    TF32, on by default on newer GPUs, has 10 bits of mantissa: a model would not give its stored outputs.
+    https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
+    """
+    if provider == "CUDAExecutionProvider":
+        return {"use_tf32": "0"}
+    if provider != "TensorrtExecutionProvider":
+        return {}
+    if not half:
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "armtune/engines"
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache), "trt_timing_cache_enable": "1"}
+    return {**kept, "trt_fp16_enable": str(int(half))}
 
 
 def ports(session: Any) -> tuple[list[list[Any]], list[list[Any]]]:
@@ -138,8 +164,12 @@ def sentence(why: BaseException) -> str:
     return (str(why).strip().splitlines() or [type(why).__name__])[0][:300]
 
 
-def serve(link: socket.socket, ort: Any) -> None:
-    """Load one graph, answer runs until the other side closes the line."""
+Due = dict[int, float]
+"""By thread, until when what it works at must be done, on the steady clock [s]."""
+
+
+def serve(link: socket.socket, ort: Any, due: Due) -> None:
+    """Load one graph, answer runs until the other side closes the line; ``due`` says until when it is at work."""
     session: Any = None
     names: list[str] = []
     while True:
@@ -149,6 +179,7 @@ def serve(link: socket.socket, ort: Any) -> None:
             continue
         except EOFError:
             return
+        due[threading.get_ident()] = time.monotonic() + float(header.get("within_s", 3600.0))
         try:
             if header.get("op") == "load":
                 session = open_graph(ort, arrays["graph"].tobytes(), header["providers"])
@@ -160,18 +191,54 @@ def serve(link: socket.socket, ort: Any) -> None:
                 frame = pack({"op": "ok"}, dict(zip(names, session.run(names, arrays))))
         except Exception as why:  # every failure of the graph is told to the other side
             frame = pack({"op": "error", "why": sentence(why)}, {})
+        due.pop(threading.get_ident(), None)
         try:
             send(link, frame, 10.0)
         except OSError:
             return
 
 
+def listen(path: str, ort: Any) -> None:
+    """Serve every connection to a socket of the file system; end the process when one hangs: who waits cannot.
+
+    Whoever started it starts it again, and its clients find new models behind the same socket.
+    """
+    due: Due = {}
+    Path(path).unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        Path(path).chmod(0o660)
+        server.listen(8)
+        threading.Thread(target=_accept, args=(server, ort, due), daemon=True).start()
+        print(f"serving {ort.__version__}: {', '.join(ort.get_available_providers())}", flush=True)
+        while not any(time.monotonic() > until for until in list(due.values())):
+            time.sleep(WATCH_S)
+    print("error: a model hangs; ending", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def _accept(server: socket.socket, ort: Any, due: Due) -> None:
+    while True:
+        link, _ = server.accept()
+        threading.Thread(target=_serve_one, args=(link, ort, due), daemon=True).start()
+
+
+def _serve_one(link: socket.socket, ort: Any, due: Due) -> None:
+    with link:
+        try:
+            serve(link, ort, due)
+        except (FrameError, OSError, ValueError) as why:  # another client's session goes on
+            print(f"error: {sentence(why)}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
-    """Serve on the socket whose number is the first argument."""
+    """Serve on the socket whose number is the argument, or after ``--listen`` on one of the file system."""
     import onnxruntime
 
+    if sys.argv[1] == "--listen":
+        listen(sys.argv[2], onnxruntime)
     with socket.socket(fileno=int(sys.argv[1])) as link:
-        serve(link, onnxruntime)
+        serve(link, onnxruntime, {})
     os._exit(0)  # skip slow teardown of the runtime's threads
 
 

@@ -51,12 +51,14 @@ def test_an_observation_is_refused_when_a_number_is_nan(make_model: MakeModel) -
         policy.propose(np.full(3, np.nan, np.float32), np.zeros(7), "open the drawer")
 
 
+@pytest.mark.fault("F23")
 def test_both_contracts_are_named_when_they_differ(make_model: MakeModel) -> None:
     other = ObservationSpec(height_px=32, width_px=16)
     with pytest.raises(ModelError, match=r"contract [0-9a-f]{16} .*16x16.* this robot's config has [0-9a-f]{16}"):
         Policy.load(make_model(), ACTION, other)
 
 
+@pytest.mark.fault("F24")
 def test_a_model_is_refused_when_its_outputs_are_not_the_stored_ones(make_model: MakeModel) -> None:
     bad = _golden_of(make_model())
     bad["out.proposed"] = bad["out.proposed"] + np.float32(0.01)
@@ -64,11 +66,13 @@ def test_a_model_is_refused_when_its_outputs_are_not_the_stored_ones(make_model:
         Policy.load(make_model("changed", golden=bad), ACTION, SPEC)
 
 
+@pytest.mark.fault("F23")
 def test_a_model_is_refused_when_its_shapes_are_not_the_contracts(make_model: MakeModel) -> None:
     with pytest.raises(ModelError, match=r"features: expected float32 \(-1, 5\), got float32 \(-1, 3\)"):
         Policy.load(make_model(feature_size=5), ACTION, SPEC)
 
 
+@pytest.mark.fault("F24")
 def test_a_model_is_refused_when_it_proposes_beyond_the_bounds(make_model: MakeModel, scaled_head: bytes) -> None:
     golden = _golden_of(make_model())
     half, centre = (np.subtract(ACTION.high, ACTION.low) / 2, np.add(ACTION.high, ACTION.low) / 2)
@@ -82,7 +86,7 @@ def test_runtime_and_reward_work_when_the_training_library_is_hidden() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import armtune_policies.runtime.slot, armtune_policies.runtime.worker_session\n"
-        "import armtune_policies.reward.classifier, armtune_policies.reward.frames\n"
+        "import armtune_policies.reward.classifier, armtune_policies.reward.frames, armtune_policies.reward.sheet\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from armtune_policies.runtime import worker
+from armtune_policies.runtime.alone import alone
 from armtune_policies.runtime.ort_session import OrtSession
 from armtune_policies.runtime.session import OpenSession, Port, check_ports
 from armtune_policies.runtime.worker_session import WorkerSession
-from armtune_policies.store.manifest import ModelError
+from armtune_policies.store.manifest import ModelError, SessionLost
+from fixtures.tiny_models import reward_bytes
 
 
 def doubling(external: bool = False) -> bytes:
@@ -40,14 +45,36 @@ def doubling(external: bool = False) -> bytes:
 FEEDS = {"x": np.array([[1.0, -3.0]], np.float32), "b": np.array([1, 2, 255], np.uint8)}
 
 
-@pytest.fixture(params=["in process", "worker"])
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The socket of one worker for all."""
+    with listener(tmp_path_factory.mktemp("run") / "inference.sock") as (path, _):
+        yield path
+
+
+@contextmanager
+def listener(path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    command = alone(sys.executable, worker.__file__, "--listen", str(path))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout and process.stdout.readline().startswith("serving ")
+            yield str(path), process
+        finally:
+            process.kill()
+
+
+@pytest.fixture(params=["in process", "worker", "listening worker"])
 def open_session(request: pytest.FixtureRequest) -> Iterator[OpenSession]:
     opened = []
 
     def make(graph: bytes) -> OrtSession | WorkerSession:
-        session = OrtSession(graph) if request.param == "in process" else WorkerSession(graph)
-        opened.append(session)
-        return session
+        if request.param == "in process":
+            opened.append(OrtSession(graph))
+        elif request.param == "worker":
+            opened.append(WorkerSession(graph))
+        else:
+            opened.append(WorkerSession(graph, request.getfixturevalue("listening")))
+        return opened[-1]
 
     yield make
     for session in opened:
@@ -89,6 +116,7 @@ def test_one_sentence_says_so_when_inputs_do_not_fit_and_the_next_run_works(
     assert session.run(FEEDS)["y"].tolist() == [[2.0, -6.0]]
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.parametrize("graph", [b"", b"junk", doubling()[:-20], doubling(external=True)])
 def test_bytes_are_refused_when_they_are_no_whole_graph(open_session: OpenSession, graph: bytes) -> None:
     with pytest.raises(ModelError, match="not a graph") as caught:
@@ -96,6 +124,7 @@ def test_bytes_are_refused_when_they_are_no_whole_graph(open_session: OpenSessio
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.fault("F23")
 @pytest.mark.parametrize(
     ("expected", "says"),
     [
@@ -117,6 +146,7 @@ def test_the_weights_of_a_graph_are_found_in_the_file_when_a_name_says_location(
     assert OrtSession(model.SerializeToString()).run(FEEDS)["y"].tolist() == [[2.0, -6.0]]
 
 
+@pytest.mark.fault("F26")
 def test_a_worker_that_died_is_told_in_one_sentence() -> None:
     session = WorkerSession(doubling())
     os.kill(session._process.pid, signal.SIGKILL)
@@ -124,17 +154,46 @@ def test_a_worker_that_died_is_told_in_one_sentence() -> None:
         session.run(FEEDS)
 
 
+@pytest.mark.fault("F26")
 def test_a_worker_that_hangs_is_ended_after_the_bound() -> None:
     session = WorkerSession(doubling(), run_timeout_s=0.2)
+    session.run(FEEDS)
     os.kill(session._process.pid, signal.SIGSTOP)
     with pytest.raises(ModelError, match=r"did not answer within 0\.2 s"):
         session.run(FEEDS)
     assert session._process.wait(timeout=5.0) is not None
 
 
+def test_one_worker_serves_policy_and_reward_and_one_that_ends_leaves_the_other_alone(listening: str) -> None:
+    policy, reward = WorkerSession(doubling(), listening), WorkerSession(reward_bytes(), listening)
+    assert policy.run(FEEDS)["y"].tolist() == [[2.0, -6.0]]
+    policy.close()
+    size = reward.inputs[0].shape[1:]
+    asked = {"image.front": np.zeros((1, *size), np.uint8), "sentence": np.zeros((1, 384), np.float32)}
+    assert 0.0 <= reward.run(asked)["probability"][0] <= 1.0
+    reward.close()
+
+
+def test_a_worker_that_listens_ends_when_a_model_hangs_and_the_next_one_serves(tmp_path: Path) -> None:
+    path = tmp_path / "inference.sock"
+    with listener(path) as (where, process):
+        hung = WorkerSession(reward_bytes(loops=30_000_000), where, start_timeout_s=1.0)
+        size = hung.inputs[0].shape[1:]
+        asked = {"image.front": np.full((1, *size), 255, np.uint8), "sentence": np.zeros((1, 384), np.float32)}
+        with pytest.raises(SessionLost, match="did not answer within 1 s"):
+            hung.run(asked)
+        assert process.wait(timeout=5.0) == 1
+        with pytest.raises(ModelError, match="no inference worker listens"):
+            WorkerSession(doubling(), where)
+    with listener(path) as (where, _):
+        again = WorkerSession(doubling(), where)
+        assert again.run(FEEDS)["y"].tolist() == [[2.0, -6.0]]
+        again.close()
+
+
 def test_a_sentence_names_the_python_when_it_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot start the inference worker .*nowhere"):
-        WorkerSession(doubling(), python=str(tmp_path / "nowhere"))
+        WorkerSession(doubling(), where=str(tmp_path / "nowhere"))
 
 
 def test_a_sentence_says_so_when_the_other_python_has_no_runtime(tmp_path: Path) -> None:
@@ -142,4 +201,4 @@ def test_a_sentence_says_so_when_the_other_python_has_no_runtime(tmp_path: Path)
     bare.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'raise SystemExit(1)'\n")
     bare.chmod(0o755)
     with pytest.raises(ModelError, match="inference worker could not load the graph"):
-        WorkerSession(doubling(), python=str(bare))
+        WorkerSession(doubling(), where=str(bare))

@@ -24,6 +24,7 @@ def slot(make_model: MakeModel) -> PolicySlot:
     return PolicySlot(Policy.load(make_model("first"), ACTION, SPEC))
 
 
+@pytest.mark.fault("F25")
 def test_an_offer_waits_until_an_episode_starts(slot: PolicySlot, make_model: MakeModel, other_head: bytes) -> None:
     first = slot.current
     slot.offer(make_model("second", kind="head", head=other_head))
@@ -34,6 +35,7 @@ def test_an_offer_waits_until_an_episode_starts(slot: PolicySlot, make_model: Ma
     slot.close()
 
 
+@pytest.mark.fault("F25")
 def test_the_newest_offer_wins_when_two_came_in_one_episode(slot: PolicySlot, make_model: MakeModel) -> None:
     slot.offer(make_model("second", kind="head"))
     slot.offer(make_model("third", kind="head"))
@@ -41,6 +43,7 @@ def test_the_newest_offer_wins_when_two_came_in_one_episode(slot: PolicySlot, ma
     assert slot.at_episode_start().version.startswith("third-")
 
 
+@pytest.mark.fault("F22", "L7")
 def test_the_policy_stays_and_the_reason_is_told_when_an_offer_is_broken(
     slot: PolicySlot, make_model: MakeModel
 ) -> None:
@@ -52,12 +55,14 @@ def test_the_policy_stays_and_the_reason_is_told_when_an_offer_is_broken(
     assert slot.state.refused_version == "second-1" and "cut short" in slot.state.refused_reason
 
 
+@pytest.mark.fault("F23")
 def test_a_head_is_refused_when_it_fits_another_encoder(slot: PolicySlot, make_model: MakeModel) -> None:
     slot.offer(make_model("second", kind="head", encoder_digest="ab" * 32))
     assert slot.settle(10.0)
     assert "head is for encoder abababababababab" in slot.state.refused_reason
 
 
+@pytest.mark.fault("F23")
 def test_a_head_is_refused_when_it_lacks_a_sentence(slot: PolicySlot, make_model: MakeModel) -> None:
     sentences = save({"embeddings": np.eye(1, 384, dtype=np.float32)})
     slot.offer(make_model("second", kind="head", sentences=(SAYINGS[0],), **{SENTENCES: sentences}))
@@ -78,12 +83,14 @@ def test_a_head_is_opened_as_the_first_policy_was(make_model: MakeModel) -> None
     assert len(opened) == 3
 
 
+@pytest.mark.fault("L7")
 def test_a_head_is_refused_when_its_manifest_is_not_the_one_offered(slot: PolicySlot, make_model: MakeModel) -> None:
     slot.offer(make_model("second", kind="head"), manifest_digest="0" * 64)
     assert slot.settle(10.0)
     assert "the offer says 0000" in slot.state.refused_reason
 
 
+@pytest.mark.fault("F25")
 def test_control_goes_on_while_an_offer_is_verified(make_model: MakeModel) -> None:
     may_end = threading.Event()
 

@@ -27,6 +27,7 @@ def test_a_frame_comes_back_as_it_went(arrays: dict[str, np.ndarray]) -> None:
         np.testing.assert_array_equal(got[name], value)
 
 
+@pytest.mark.fault("F45")
 @pytest.mark.parametrize(
     "header",
     [

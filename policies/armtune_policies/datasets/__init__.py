@@ -1,0 +1,1 @@
+"""Other people's formats, to and from episode files; no ROS and no torch."""
