@@ -18,9 +18,9 @@ BOOT = 7
 TICK_S = 0.01
 
 
-def gate_params(time: str = "lockstep", **safety: object) -> GateParams:
-    """The shipped robot and safety settings, tightened by ``safety``."""
-    robot = yaml.safe_load((ROOT / "configs/robot/wx250s.yaml").read_text())
+def gate_params(time: str = "lockstep", arm: str = "wx250s", **safety: object) -> GateParams:
+    """A shipped robot and the shipped safety settings, tightened by ``safety``."""
+    robot = yaml.safe_load((ROOT / f"configs/robot/{arm}.yaml").read_text())
     bounds = yaml.safe_load((ROOT / "configs/safety/default.yaml").read_text())
     mjcf = str(ROOT / "configs/robot" / robot["mjcf"])
     return GateParams(robot=robot, safety={**bounds, **safety}, time=time, mjcf=mjcf)

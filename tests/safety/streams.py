@@ -35,8 +35,8 @@ settings_of = cache(gate_params)
 class Witness(Rig):
     """A rig that writes down every setpoint, when, and where the arm was; ``lag`` 0 is a perfect arm."""
 
-    def __init__(self, time: str, kinematics: Kinematics, lag: float = 0.0) -> None:
-        super().__init__(settings_of(time), kinematics)
+    def __init__(self, time: str, kinematics: Kinematics, lag: float = 0.0, arm: str = "wx250s") -> None:
+        super().__init__(settings_of(time, arm), kinematics)
         self.rows: list[tuple[int, np.ndarray, np.ndarray]] = []
         self.events: list[Event] = []
         self.lag = lag
@@ -175,18 +175,18 @@ class Story:
         if act == "drop":
             names, positions = names[1:], positions[1:]
         elif act == "nan":
-            positions[int(rng.integers(7))] = self.pick(*AWKWARD[:5])
+            positions[int(rng.integers(len(names)))] = self.pick(*AWKWARD[:5])
         elif act == "shuffle":
-            order = rng.permutation(7)
+            order = rng.permutation(len(names))
             names, positions = [names[i] for i in order], [positions[i] for i in order]
         elif act == "double":
             names[0] = names[1]
         elif act == "extra":
             names, positions = [*names, "tail"], [*positions, math.nan if self.chance(0.3) else 0.1]
         elif act == "far":
-            positions[int(rng.integers(6))] += float(rng.choice([-1, 1]) * rng.uniform(7, 100))
+            positions[int(rng.integers(len(names) - 1))] += float(rng.choice([-1, 1]) * rng.uniform(7, 100))
         elif act == "jam":
-            w.q[:6] += rng.normal(0, 0.05, 6)
+            w.q[:-1] += rng.normal(0, 0.05, len(names) - 1)
             positions = [*w.q[:-1], positions[-1]]
         elif act == "mute":
             w.mute = not w.mute
@@ -278,9 +278,9 @@ THEMES = ("numbers", "corners", "walk", "sweep", "pi", "replay", "leases", "join
 
 
 @cache
-def tools() -> tuple[Kinematics, Oracle, GateParams]:
-    """Kinematics, an oracle and the settings of both; made once a process."""
-    params = settings_of()
+def tools(arm: str = "wx250s") -> tuple[Kinematics, Oracle, GateParams]:
+    """Kinematics of an arm, an oracle and the settings of both; made once a process."""
+    params = settings_of(arm=arm)
     kinematics = Kinematics(params.robot, params.mjcf, params.safety.joint_margin_rad)
     return kinematics, Oracle(params.robot, params.safety, kinematics, unevenness=UNEVEN), params
 
@@ -297,12 +297,12 @@ class Outcome:
     refused: int
 
 
-def run(seed: int, longest: int = 5) -> Outcome:
+def run(seed: int, longest: int = 5, arm: str = "wx250s") -> Outcome:
     """Play the stream of a seed and judge it."""
-    kinematics, oracle, _ = tools()
+    kinematics, oracle, _ = tools(arm)
     rng = np.random.default_rng(seed)
     theme, time = THEMES[seed % len(THEMES)], "real" if (seed // len(THEMES)) % 3 == 0 else "lockstep"
-    witness = Witness(time, kinematics, lag=float(rng.choice([0.0, 0.0, 0.3])))
+    witness = Witness(time, kinematics, lag=float(rng.choice([0.0, 0.0, 0.3])), arm=arm)
     story = Story(seed, witness, rng, theme)
     witness.emit(TICK_S, witness.clock.t_ns)
     if rng.random() < 0.95:
@@ -327,12 +327,12 @@ def judged(story: Story, oracle: Oracle) -> Outcome:
     return Outcome(story.seed, story.theme, tuple(found), moved, accepted, len(story.decisions) - accepted)
 
 
-def run_many(seeds: Sequence[int]) -> tuple[list[Outcome], Counter[str]]:
+def run_many(seeds: Sequence[int], arm: str = "wx250s") -> tuple[list[Outcome], Counter[str]]:
     """Play many; return the outcomes with violations, and counts of what happened."""
     counts: Counter[str] = Counter()
     bad: list[Outcome] = []
     for seed in seeds:
-        outcome = run(seed)
+        outcome = run(seed, arm=arm)
         counts["streams"] += 1
         counts["moved"] += outcome.moved
         counts["accepted"] += outcome.accepted

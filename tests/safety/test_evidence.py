@@ -12,7 +12,7 @@ from gate_rig import BOOT, TICK_S, Rig, gate_params
 from armtune_policies.contract import Kind, ManualClock, Mode
 from armtune_safety import limits
 from armtune_safety.controller import Controller
-from armtune_safety.failsafe import FROZEN, SINGULAR, UNSTEADY, WALL
+from armtune_safety.failsafe import FROZEN, MOVED, SINGULAR, UNSTEADY, WALL
 from armtune_safety.gate import Gate
 from armtune_safety.kinematics import Kinematics
 
@@ -35,7 +35,10 @@ def test_arming_is_refused_until_joint_states_came_for_a_second_without_a_gap(ki
     rig.clock.advance(0.101)
     rig.sense()
     rig.alive(0.95)
-    assert "joint states not steady yet (expected 1 s" in rig.gate.arm(BOOT)
+    refused = rig.gate.arm(BOOT)
+    assert refused == (
+        "cannot arm: joint states not steady yet (expected 1 s of them without a gap); try again in a moment"
+    ), "what only holds the arm is no reason"
     rig.alive(0.05)
     assert rig.gate.arm(BOOT) == ""
 
@@ -320,3 +323,17 @@ def box(rig: Rig) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def test_ticks_go_on_when_the_gate_holds(rig: Rig) -> None:
     assert np.isfinite(rig.gate.setpoint(TICK_S)).all()
+
+
+def test_camera_that_must_be_in_its_place_is_waited_for_and_stops_the_arm_when_moved(kinematics: Kinematics) -> None:
+    rig = Rig(replace(gate_params(), checked_cameras=("front",)), kinematics)
+    assert f"{MOVED} (front: not looked at yet)" in rig.gate.arm(BOOT)
+    rig.gate.on_cameras({"back": "moved"})
+    assert MOVED in rig.gate.arm(BOOT)
+    rig.gate.on_cameras({"front": ""})
+    rig.armed()
+    rig.gate.on_cameras({"front": "it was moved by 8 px"})
+    assert rig.gate.state().mode is Mode.STOP and MOVED in rig.gate.state().latches
+    assert rig.gate.clear(MOVED) == f"{MOVED}: still so"
+    rig.gate.on_cameras({"front": ""})
+    assert rig.gate.clear(MOVED) == "" and rig.gate.arm(BOOT) == ""

@@ -9,7 +9,7 @@ import pytest
 from gate_rig import ROOT, gate_params
 
 from armtune_policies.contract import Mode
-from armtune_safety.failsafe import RULES, SINGULAR, STALE, UNSTEADY, WALL, Facts, decide
+from armtune_safety.failsafe import MOVED, RULES, SINGULAR, STALE, UNFIT, UNSTEADY, WALL, Facts, decide
 
 SAFETY = gate_params().safety
 GOOD = Facts(
@@ -18,6 +18,8 @@ GOOD = Facts(
     doubled=0,
     controller_fit=True,
     supervisor_age_s=0.0,
+    cameras_unsure=0,
+    unfit=0,
     joint_age_s=0.0,
     joints_steady_s=1.0,
     tracking_m=0.0,
@@ -38,12 +40,15 @@ ROWS = [
     ("joint states frozen", {"joints_frozen_s": 0.2}, Mode.STOP),
     ("joint states frozen", {"joints_frozen_s": math.nan}, Mode.STOP),
     ("controller not read back", {"controller_fit": False}, Mode.STOP),
+    (MOVED, {"cameras_unsure": 1}, Mode.STOP),
+    (UNFIT, {"arming": True, "unfit": 1}, Mode.STOP),
     ("lockstep barrier", {"is_lockstep": True, "barrier_age_s": 5.1}, Mode.STOP),
     ("joint states not steady yet", {"arming": True, "joints_steady_s": 0.99}, Mode.STOP),
     ("supervisor not heard", {"arming": True, "supervisor_age_s": 1.1}, Mode.STOP),
     ("not armed", {"armed": False}, Mode.STOP),
     ("two publishers on one topic", {"doubled": 1}, Mode.HOLD),
     ("hold requested", {"hold_requested": True}, Mode.HOLD),
+    ("operator lost", {"operator_lost": True}, Mode.HOLD),
     ("tracking lost", {"tracking_m": 0.07}, Mode.HOLD),
     ("tracking lost", {"tracking_rad": math.nan}, Mode.HOLD),
     ("nobody holds the arm", {"lease_held": False}, Mode.HOLD),

@@ -8,9 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from casebook import Case
 from diagnostic_msgs.msg import DiagnosticArray
 from gate_rig import gate_params
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -29,8 +31,8 @@ PERIOD_NS = 200_000_000
 class LittleArm:
     """Goes where it is told; steps the gate through barriers in lockstep."""
 
-    def __init__(self, stack: Stack, pace: str) -> None:
-        self.stack, self.params, self.t_ns = stack, gate_params(pace), 10**9
+    def __init__(self, stack: Stack, pace: str, **safety: object) -> None:
+        self.stack, self.params, self.t_ns = stack, gate_params(pace, **safety), 10**9
         robot = self.params.robot
         self.names = [*robot.joints, robot.finger_joint]
         self.positions = [*robot.home_rad, robot.finger_m(robot.home_gripper)]
@@ -181,7 +183,6 @@ def test_next_step_waits_for_the_verdict_when_an_episode_acts(lockstep: LittleAr
         episodes.publish(acting)
 
     lockstep.barrier(during)
-    lockstep.barrier()
     assert [t.step for t in lockstep.ticks] == [0]
 
 
@@ -234,3 +235,21 @@ def test_diagnostics_say_why_when_the_gate_is_stopped(real: LittleArm) -> None:
         topics.DIAGNOSTICS, DiagnosticArray, lambda a: "STOP: not armed" in a.status[0].message, qos=EVENT_QOS
     )
     assert said.status[0].level == b"\x01"
+
+
+@pytest.mark.fault("F50")
+def test_arm_stops_when_the_line_of_the_estop_falls_silent(stack: Stack, case: Case) -> None:
+    case.by("a line that is read ten times a second, then cut")
+    arm = LittleArm(stack, "real", estop_line=True)
+    line = stack.publisher(topics.ESTOP, Bool, LATCHED_QOS)
+    arm.state(lambda s: "e-stop pressed" in s.latches)  # nothing has been heard of it
+    reader = stack.node.create_timer(0.1, lambda: line.publish(Bool(data=False)))
+    clear = ClearLatch.Request(name="e-stop pressed")
+    stack.until(lambda: stack.call(ClearLatch, topics.CLEAR, clear).cleared, what="the line is heard")
+    assert arm.arm().accepted
+    since_ns = time.monotonic_ns()
+    reader.cancel()
+    arm.state(lambda s: "e-stop pressed" in s.latches and not s.armed)
+    silence_ms = 1e3 * arm.params.safety.estop_silence_s
+    case.within("STOP after the line was cut", time.monotonic_ns() - since_ns, silence_ms + 10.0)
+    case.nothing("armed without a line", arm.arm().accepted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from gate_rig import gate_params
 
 from armtune_safety import rotations
 from armtune_safety.kinematics import Kinematics
+from armtune_safety.settings import _PER_JOINT
 
 ROBOT = gate_params().robot
 HOME = np.array(ROBOT.home_rad)
@@ -58,6 +60,18 @@ def test_condition_number_is_small_at_home_and_large_with_a_straight_wrist(kinem
     straight = HOME.copy()
     straight[4] = 1e-4
     assert kinematics.condition(HOME) < 10.0 < 100.0 < kinematics.condition(straight)
+
+
+def test_three_joints_bring_the_tool_to_the_place_and_turn_it_not_at_all() -> None:
+    """What leaves the place alone is nothing there, and its rounding no motion."""
+    params = gate_params()
+    per_joint = {name: getattr(ROBOT, name)[:3] for name in (*_PER_JOINT, "joints", "home_rad")}
+    arm, rng = Kinematics(replace(ROBOT, **per_joint), params.mjcf), np.random.default_rng(0)
+    for _ in range(20):
+        q = HOME[:3] + rng.uniform(-0.2, 0.2, 3)
+        p, r = arm.tool_pose(q + rng.uniform(-0.05, 0.05, 3))
+        found = arm.solve(p, rotations.exp(rng.uniform(-0.2, 0.2, 3)) @ r, q)
+        assert np.linalg.norm(arm.tool_pose(found)[0] - p) < 1e-6
 
 
 def test_no_joint_moves_the_tool_further_than_its_lever(kinematics: Kinematics) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from armtune_policies.contract import PRIORITY
 from armtune_safety.leases import Leases
 
 S = 10**9
@@ -14,6 +17,7 @@ def leases() -> Leases:
     return Leases(boot_id=7, longest_s=10.0)
 
 
+@pytest.mark.fault("F51")
 def test_higher_source_takes_the_arm_and_the_lower_may_not(leases: Leases) -> None:
     policy, _ = leases.acquire("policy", "e", 1.0, 0)
     motion, _ = leases.acquire("motion", "", 1.0, 0)
@@ -51,3 +55,33 @@ def test_lease_is_refused_when_the_source_is_unknown(leases: Leases) -> None:
 def test_released_arm_is_nobodys(leases: Leases) -> None:
     lease, _ = leases.acquire("teleop", "", 1.0, 0)
     assert leases.release(lease, 0) == (lease, "") and leases.holder(0) is None
+
+
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["teleop", "motion", "policy", "release", "renew", "stop"]), st.floats(0.0, 2.0)),
+    max_size=30,
+)
+
+
+@given(ACTS)
+def test_operator_is_lost_exactly_when_their_newest_lease_ran_out(acts: list[tuple[str, float]]) -> None:
+    leases, now_ns, number = Leases(boot_id=7, longest_s=10.0), 0, 0
+    theirs, until_ns, is_lost = 0, 0, False
+    for act, after_s in acts:
+        now_ns += round(after_s * S)
+        if theirs and now_ns >= until_ns:
+            theirs, is_lost = 0, True
+        if act in PRIORITY:
+            got, _ = leases.acquire(act, "", 1.0, now_ns)
+            number = got or number
+            if act == "teleop":
+                theirs, until_ns, is_lost = got, now_ns + S, False
+        elif act == "release":
+            theirs = 0 if leases.release(number, now_ns)[0] == theirs else theirs
+        elif act == "renew":
+            until_ns = now_ns + S if leases.renew(number, 1.0, now_ns)[0] == theirs else until_ns
+        else:
+            leases.end(now_ns)
+            theirs = 0
+        leases.holder(now_ns)
+        assert leases.operator_lost == is_lost

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
+import pytest
+from casebook import Case
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 
 from armtune_interfaces.msg import Heartbeat
+from armtune_safety.hang import EXIT_HUNG
 from harness import Stack
 
 TOY = """
+import time
 from dataclasses import dataclass
+from functools import partial
 from armtune_interfaces.msg import Heartbeat
 from armtune_policies.contract import Checked, num, text
+from armtune_safety import managed_node
+from armtune_safety.hang import HangGuard
 from armtune_safety.managed_node import ManagedNode, run
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +39,23 @@ class Toy(ManagedNode):
             raise KeyError("a bug")
         self.create_publisher(Heartbeat, "said", 1)
         self.create_timer(0.05, lambda: None)
+    def sleep_for_ever(self):
+        while True:
+            time.sleep(0.01)
     def start(self):
+        if self.params.how == "stuck":
+            self.create_timer(0.01, self.sleep_for_ever)
         self.did_work()
         self.report("busy", speed=3)
 
+managed_node.HangGuard = partial(HangGuard, hang_s=%s, look_s=%s)
 run(lambda: Toy("toy"))
 """
+HANG_S, LOOK_S = 0.8, 0.2
 
 
 def start(stack: Stack, monkeypatch, tmp_path: Path, **params: object) -> None:
-    (tmp_path / "toy.py").write_text(TOY)
+    (tmp_path / "toy.py").write_text(TOY % (HANG_S, LOOK_S))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     stack.start("toy", "toy", params)
 
@@ -99,3 +115,21 @@ def test_a_parameter_out_of_range_never_starts(stack: Stack, monkeypatch, tmp_pa
     start(stack, monkeypatch, tmp_path, rate_hz=100.0)
     assert stack.processes["toy"].wait(timeout=10) == 78
     assert "rate_hz out of range" in stack.log("toy")
+
+
+@pytest.mark.fault("F26")
+def test_process_that_is_stuck_ends_itself_and_says_where_and_one_that_was_stopped_goes_on(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: Case
+) -> None:
+    case.by("a callback that never comes back")
+    start(stack, monkeypatch, tmp_path, how="stuck")
+    stack.transition("toy", Transition.TRANSITION_CONFIGURE)
+    stack.processes["toy"].send_signal(signal.SIGSTOP)
+    time.sleep(HANG_S + 2 * LOOK_S)  # it must be stopped for as long as would be a hang
+    stack.processes["toy"].send_signal(signal.SIGCONT)
+    stack.wait_for("heartbeat", Heartbeat)
+    since_ns = time.monotonic_ns()
+    stack.transition("toy", Transition.TRANSITION_ACTIVATE)
+    assert stack.processes["toy"].wait(timeout=10) == EXIT_HUNG
+    case.within("process ended", time.monotonic_ns() - since_ns, 1e3 * (HANG_S + 3 * LOOK_S) + 500)
+    assert "stuck in one piece of work" in stack.log("toy") and "sleep_for_ever" in stack.log("toy")

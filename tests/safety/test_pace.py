@@ -200,7 +200,22 @@ def test_ended_episode_gets_no_further_tick(lockstep: Bench) -> None:
     lockstep.pace.on_episode("next", acting=False, ended=False, judged_step=-1)
     lockstep.idle_barrier(3 * STEP_NS)
     assert [tick.step for tick in lockstep.ticks] == [0]
-    assert lockstep.sent[-1][0] == 3 * STEP_NS
+    assert lockstep.sent[-1][0] == 2 * STEP_NS
+
+
+def test_time_stands_still_without_a_stop_while_an_armed_arm_is_nobodys(lockstep: Bench) -> None:
+    lockstep.take_arm()
+    lockstep.gate.release(lockstep.lease)
+    sent = len(lockstep.sent)
+    lockstep.joints(2 * STEP_NS)
+    for _ in range(100):
+        lockstep.wall.advance(0.2)
+        lockstep.gate.on_supervisor()
+        lockstep.pace.on_timer()
+    assert len(lockstep.sent) == sent and not lockstep.ticks and lockstep.gate.armed
+    lockstep.lease, _ = lockstep.gate.acquire("motion", "", 5.0)
+    lockstep.pace.on_timer()
+    assert [tick.stamp_ns for tick in lockstep.ticks] == [2 * STEP_NS]
 
 
 def test_barrier_closes_when_the_holder_gives_the_arm_back(lockstep: Bench) -> None:

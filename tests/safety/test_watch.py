@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gate_rig import gate_params
 
-from armtune_safety.watch import ACTIVE, GIVEN_UP, INACTIVE, LOST, UNCONFIGURED, Watch
+from armtune_safety.watch import ACTIVE, DOUBLE, GIVEN_UP, INACTIVE, LOST, UNCONFIGURED, Watch
 
 S = 10**9
 SAFETY = gate_params().safety
@@ -130,3 +130,15 @@ def test_watcher_that_slept_accuses_nobody(world: World) -> None:
     world.t_ns += 5 * S
     world.watch.look(world.t_ns)
     assert world.watch.all_active()
+
+
+@pytest.mark.fault("F18")
+def test_two_processes_under_one_name_are_told_from_a_restart(world: World) -> None:
+    world.watch.heard("gate", 2, 1, 0.1, world.t_ns)
+    assert world.watch.faults == ["gate: restarted by itself"]
+    world.run(1.0, silent=("gate",))
+    for _ in range(40):
+        for boot_id in (2, 3):
+            world.watch.heard("gate", boot_id, 1, 0.1, world.t_ns)
+        world.run(0.25, silent=("gate",))
+    assert any(DOUBLE in fault for fault in world.watch.faults)

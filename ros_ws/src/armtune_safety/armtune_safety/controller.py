@@ -15,7 +15,7 @@ _SLACK = 1e-6
 
 @dataclass(frozen=True)
 class Controller:
-    """What a controller says it enforces: arm joints, then the finger [rad; m]."""
+    """What a controller says it enforces: arm joints, then the finger [rad; m]; and what ails it, blank when well."""
 
     boot_id: int
     name: str
@@ -24,6 +24,12 @@ class Controller:
     position_high: tuple[float, ...]
     velocity_limit: tuple[float, ...]
     silence_s: float
+    fault: str = ""
+
+    @classmethod
+    def nothing(cls, name: str) -> Controller:
+        """Return one that has found no arm yet."""
+        return cls(0, name, (), (), (), (), 0.0)
 
     @classmethod
     def enforcing(cls, robot: RobotParams, silence_s: float, boot_id: int = 1, name: str = "sim") -> Controller:
@@ -33,6 +39,8 @@ class Controller:
 
     def unfit(self, robot: RobotParams, safety: SafetyParams) -> str:
         """Return why this controller may not have the arm, or ""."""
+        if self.fault:
+            return f"{self.name}: {self.fault}"
         names = (*robot.joints, robot.finger_joint)
         if sorted(self.joints) != sorted(names):
             return f"{self.name} moves {', '.join(self.joints) or 'nothing'}, expected {', '.join(names)}"

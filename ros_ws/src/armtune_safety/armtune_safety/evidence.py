@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,17 @@ class Evidence:
     def __init__(self, params: GateParams, arm: Arm, control_ns: int, liveness_ns: int) -> None:
         self._robot, self._safety, self._arm = params.robot, params.safety, arm
         self._is_lockstep, self._period_s = params.time == "lockstep", 1.0 / params.rate_hz
-        self.estop = self.stop_requested = self.hold_requested = False
+        self.stop_requested = self.hold_requested = self._is_pressed = False
+        self._pressed_ns: int | None = None
         self.doubled, self.outside_in_a_row, self.is_singular = 0, 0, False
         self.accepted_ns: int | None = None
         """When the last proposal of this sequence was accepted."""
         self._controller: Controller | None = None
         self._armed_with, self.controller_refusal = 0, "no controller has said what it enforces"
+        self.cameras = dict.fromkeys(params.checked_cameras, "not looked at yet")
+        """What is wrong with each camera that must be in its place; blank: nothing."""
+        self.unfit: Mapping[str, str] = {}
+        """What keeps this machine from being armed, by name; who must have looked is the supervisor."""
         self._window = max(1, round(_WINDOW_S * params.rate_hz))
         self._answered: deque[bool] = deque(maxlen=self._window)
         self._supervisor_ns: int | None = None
@@ -54,6 +60,10 @@ class Evidence:
         """The supervisor's heartbeat: what counts is when it last worked; a beat alone only shows a timer."""
         if 0.0 <= worked_ago_s <= self._safety.heartbeat_lost_s:
             self._supervisor_ns = liveness_ns - round(worked_ago_s * 1e9)
+
+    def estop(self, pressed: bool, liveness_ns: int) -> None:
+        """The level of the e-stop, as it was said just now."""
+        self._is_pressed, self._pressed_ns = pressed, liveness_ns
 
     def barrier(self, liveness_ns: int) -> None:
         """A lockstep barrier was completed."""
@@ -111,16 +121,19 @@ class Evidence:
         """Part of the last second's periods; a sequence that has just begun has missed none before."""
         return self._answered.count(False) / self._window
 
-    def facts(self, now_ns: int, liveness_ns: int, *, armed: bool, arming: bool, lease_held: bool) -> Facts:
+    def facts(
+        self, now_ns: int, liveness_ns: int, *, armed: bool, arming: bool, lease_held: bool, operator_lost: bool
+    ) -> Facts:
         """Return what is known now; an unknown age is infinite."""
         self._note_sleep(now_ns)
         controller = self._controller.boot_id if self._controller else 0
         return Facts(
             armed=armed,
             arming=arming,
-            estop=self.estop,
+            estop=self._is_pressed or self._is_cut(liveness_ns),
             stop_requested=self.stop_requested,
             hold_requested=self.hold_requested,
+            operator_lost=operator_lost,
             lease_held=lease_held,
             doubled=self.doubled,
             controller_fit=not self.controller_refusal and (arming or controller == self._armed_with),
@@ -128,6 +141,8 @@ class Evidence:
             joint_age_s=self._arm.joints.age_s(now_ns),
             joints_steady_s=(self._heard_ns - self._steady_ns) / 1e9,
             joint_refusals=self._arm.joints.refused_in_a_row,
+            cameras_unsure=sum(map(bool, self.cameras.values())),
+            unfit=len(self.unfit),
             joints_frozen_s=0.0 if arming else self._moved.frozen_s(now_ns),  # counted anew from arming on
             tracking_m=self._arm.tracking_m,
             tracking_rad=self._arm.tracking_rad,
@@ -143,6 +158,11 @@ class Evidence:
             is_lockstep=self._is_lockstep,
             barrier_age_s=_age_s(self._barrier_ns, liveness_ns),
         )
+
+    def _is_cut(self, liveness_ns: int) -> bool:
+        """Whether the line of a hardware e-stop is silent: cut, unplugged, or never there."""
+        safety = self._safety
+        return safety.estop_line and not _age_s(self._pressed_ns, liveness_ns) <= safety.estop_silence_s
 
     def _note_sleep(self, now_ns: int) -> None:
         """A gate that slept does not accuse the joints of its own gap; it commanded nothing meanwhile."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from armtune_policies.contract import Mode
+from armtune_policies.contract import HOLD_REQUESTED, OPERATOR_LOST, SINGULAR, WALL, Mode
 
 from .settings import SafetyParams
 
@@ -26,6 +26,7 @@ class Facts:
     estop: bool = False
     stop_requested: bool = False
     hold_requested: bool = False
+    operator_lost: bool = False
     lease_held: bool = False
     doubled: int = 2
     controller_fit: bool = False
@@ -34,6 +35,8 @@ class Facts:
     joints_steady_s: float = 0.0
     joint_refusals: int = 0
     joints_frozen_s: float = 0.0
+    cameras_unsure: int = 1
+    unfit: int = 1
     tracking_m: float = math.inf
     tracking_rad: float = math.inf
     blocked_s: float = 0.0
@@ -64,8 +67,8 @@ class Rule:
 FROZEN = "joint states frozen"
 STALE = "no fresh proposal"
 NOBODY = "nobody holds the arm"
-WALL = "pushing on the workspace"
-SINGULAR = "heading into a singularity"
+MOVED = "camera not where it was calibrated"
+UNFIT = "machine not fit"
 UNSTEADY = "too many proposals missed"
 
 
@@ -80,13 +83,16 @@ RULES = (
     _latch("joint states stale", lambda f, s: f.armed and not f.joint_age_s <= s.joint_state_age_s),
     _latch("joint states unusable", lambda f, s: f.armed and not f.joint_refusals < s.joint_refusals),
     _latch(FROZEN, lambda f, s: f.armed and not f.joints_frozen_s < s.frozen_s),
+    _latch(MOVED, lambda f, s: f.armed and f.cameras_unsure != 0),
     _latch("tracking lost for too long", lambda f, s: f.armed and not f.tracking_lost_s <= s.tracking_lost_s),
     _latch("lockstep barrier", lambda f, s: f.armed and f.is_lockstep and not f.barrier_age_s <= s.barrier_s),
     Rule("joint states not steady yet", Mode.STOP, lambda f, s: f.arming and not f.joints_steady_s >= s.steady_s),
     Rule("supervisor not heard", Mode.STOP, lambda f, s: f.arming and not f.supervisor_age_s <= supervisor_s(f, s)),
+    Rule(UNFIT, Mode.STOP, lambda f, s: f.arming and f.unfit != 0),
     Rule("not armed", Mode.STOP, lambda f, s: not f.armed),
     Rule("two publishers on one topic", Mode.HOLD, lambda f, s: f.doubled != 0),
-    Rule("hold requested", Mode.HOLD, lambda f, s: f.hold_requested),
+    Rule(HOLD_REQUESTED, Mode.HOLD, lambda f, s: f.hold_requested),
+    Rule(OPERATOR_LOST, Mode.HOLD, lambda f, s: f.operator_lost),
     Rule("supervisor silent", Mode.HOLD, lambda f, s: not f.supervisor_age_s <= supervisor_s(f, s)),
     Rule("tracking lost", Mode.HOLD, lambda f, s: is_away(f.tracking_m, f.tracking_rad, f.blocked_s, s)),
     Rule(NOBODY, Mode.HOLD, lambda f, s: not f.lease_held),

@@ -8,7 +8,7 @@ says how far the arm may go at all, ``arm`` goes there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,7 @@ from .leases import Lease, Leases
 from .proposals import Expected, refusal
 from .settings import GateParams
 from .targets import Pose, Target, Targets
+from .wire import sentence
 
 Array = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ class Gate:
         self._armed, self._stop_reason, self.joint_refusal = False, "", ""
         # of the sequence under one lease
         self._lease_id, self._last_seq, self._from_measured = 0, -1, True
-        self._step, self._episode_id = -1, ""
+        self._step, self._episode_id, self._outside = -1, "", -1
         self._period: _Period | None = None
 
     # -- what is measured ----------------------------------------------------------------
@@ -116,6 +117,15 @@ class Gate:
         """The supervisor's heartbeat, and how long ago it last looked: somebody watches the other nodes."""
         self._evidence.supervisor(worked_ago_s, self._liveness.now_ns())
 
+    def on_cameras(self, said: Mapping[str, str]) -> None:
+        """Whether cameras are where they were calibrated: what is wrong with each, blank for nothing."""
+        self._evidence.cameras |= {name: why for name, why in said.items() if name in self._evidence.cameras}
+        self._standing()
+
+    def on_health(self, unfit: Mapping[str, str]) -> None:
+        """What the supervisor finds unfit of this machine, by name: no reason to stop, one not to arm."""
+        self._evidence.unfit = unfit
+
     def on_barrier(self) -> None:
         """Lockstep: a barrier was completed."""
         self._evidence.barrier(self._liveness.now_ns())
@@ -126,10 +136,13 @@ class Gate:
         """Arm; return "" or why not. The boot id shows that the caller saw this very gate."""
         if boot_id != self.boot_id:
             return f"expected boot id {self.boot_id}, got {boot_id}: the gate has restarted since"
-        standing = self._ask(self._latched, arming=True)
-        if standing.mode is Mode.STOP:
-            reasons = ", ".join(f"{r} ({self._detail(r)})" if self._detail(r) else r for r in standing.reasons)
-            return f"cannot arm: {reasons}; mend it, clear each latch by its name, then arm"
+        stops = [rule for rule in self._ask(self._latched, arming=True).rules if rule.mode is Mode.STOP]
+        if stops:
+            told = ((rule.name, self._detail(rule.name)) for rule in stops)
+            reasons = ", ".join(f"{name} ({detail})" if detail else name for name, detail in told)
+            is_latched = any(rule.latched for rule in stops)
+            then = "mend it, clear each latch by its name, then arm" if is_latched else "try again in a moment"
+            return f"cannot arm: {reasons}; {then}"
         if not self._armed:
             self._armed, self._from_measured = True, True
             self._arm.meet()
@@ -140,6 +153,8 @@ class Gate:
         return {
             "controller not read back": self._evidence.controller_refusal,
             "joint states unusable": self.joint_refusal,
+            failsafe.UNFIT: sentence(self._evidence.unfit),
+            failsafe.MOVED: sentence({name: why for name, why in self._evidence.cameras.items() if why}),
             "joint states not steady yet": f"expected {self._safety.steady_s:g} s of them without a gap",
         }.get(reason, "")
 
@@ -150,13 +165,14 @@ class Gate:
         self._evidence.stop_requested = False
 
     def estop(self, pressed: bool) -> None:
-        """Level of the software e-stop; pressing latches STOP."""
-        self._evidence.estop = pressed
+        """Level of the e-stop; pressed, or silent where a line must speak, latches STOP."""
+        self._evidence.estop(pressed, self._liveness.now_ns())
         self._standing()
 
     def hold(self, on: bool) -> None:
-        """HOLD while ``on``."""
+        """HOLD while ``on``; off also lets others have an arm whose operator was lost."""
         self._evidence.hold_requested = on
+        self._leases.operator_lost = self._leases.operator_lost and on
 
     def doubled(self, topics: int) -> None:
         """How many of the gate's topics have more than one publisher; any holds the arm."""
@@ -192,15 +208,18 @@ class Gate:
     def holder(self) -> Lease | None:
         """The lease in force. A change of holder ends the sequence and passes HOLD.
 
-        Steps count from 0 under a new episode id, and go on where the same one is taken up
-        again: no two periods are the same step of one episode.
+        Steps count from 0 under a new episode id. Where the same one is taken up again they go
+        on but one: the hole says that nothing is to be learnt across a change of hands. No two
+        periods are the same step of one episode; those outside any have a count of their own.
         """
         lease = self._leases.holder(self._control.now_ns())
         if (lease.id if lease else 0) != self._lease_id:
             self._lease_id = lease.id if lease else 0
             self._last_seq, self._from_measured = -1, True
             self._evidence.new_holder()
-            if lease and lease.episode_id not in ("", self._episode_id):
+            if lease and lease.episode_id == self._episode_id != "":
+                self._step += self._step >= 0
+            elif lease and lease.episode_id:
                 self._step, self._episode_id = -1, lease.episode_id
         return lease
 
@@ -211,8 +230,13 @@ class Gate:
         if self._period is not None:
             raise RuntimeError("begin_period: the last period is still open; end it first")
         lease = self.holder()
-        self._step += 1
-        who = (lease.episode_id, self._step, lease.source, lease.id) if lease else ("", self._step, "", 0)
+        if lease and lease.episode_id:
+            self._step += 1
+            step = self._step
+        else:
+            self._outside += 1
+            step = self._outside
+        who = (lease.episode_id, step, lease.source, lease.id) if lease else ("", step, "", 0)
         tick = StepTick(stamp_ns, self.boot_id, *who)
         self._period = _Period(tick, self._arm.target)
         self._evidence.place(self._control.now_ns())
@@ -378,10 +402,21 @@ class Gate:
         """True when even a good proposal would not move the arm now."""
         return self._standing().blocked
 
+    @property
+    def idle(self) -> bool:
+        """True when it is armed and merely waits for somebody to hold the arm."""
+        return self._standing().waits and self._armed
+
     def _ask(self, latched: frozenset[str], arming: bool = False) -> Standing:
-        held, now_ns = self.holder() is not None, self._control.now_ns()
-        armed = self._armed or arming
-        facts = self._evidence.facts(now_ns, self._liveness.now_ns(), armed=armed, arming=arming, lease_held=held)
+        held, now_ns, lost = self.holder() is not None, self._control.now_ns(), self._leases.operator_lost
+        facts = self._evidence.facts(
+            now_ns,
+            self._liveness.now_ns(),
+            armed=self._armed or arming,
+            arming=arming,
+            lease_held=held,
+            operator_lost=lost,
+        )
         return failsafe.decide(facts, self._safety, latched)
 
     def _standing(self) -> Standing:
@@ -390,7 +425,7 @@ class Gate:
         self._latched = standing.latches
         if standing.mode is Mode.STOP and self._armed:
             self._armed = False
-            self._leases.end()
+            self._leases.end(self._control.now_ns())
             if failsafe.FROZEN in standing.latches:  # once: followed for ever, an arm that sags would sink
                 self._arm.give_way()
                 self._cut(failsafe.FROZEN)

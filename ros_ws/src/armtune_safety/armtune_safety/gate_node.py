@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from builtin_interfaces.msg import Duration
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -26,7 +26,7 @@ from .managed_node import CAMERA_QOS, COMMAND_QOS, EVENT_QOS, LATCHED_QOS, Manag
 from .pace import LockstepPace, build
 from .punctual import be_punctual
 from .settings import GateParams
-from .wire import message_of, value_of
+from .wire import failing, message_of, unwell, value_of
 
 SUPERVISOR = "supervisor_node"
 _LOOK_S, _BRAKING_TICKS = 0.1, 50
@@ -57,14 +57,19 @@ class GateNode(ManagedNode):
         self._state_pub = self.create_publisher(msg.GateState, topics.GATE_STATE, LATCHED_QOS)
         self._one_publisher = [topics.JOINT_STATES, topics.SETPOINT, *map(topics.proposal, PRIORITY)]
         sensor_qos = COMMAND_QOS if self.params.time == "lockstep" else CAMERA_QOS
-        self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, sensor_qos)
         for source in PRIORITY:
-            on_proposal = partial(self._on_proposal, source)
-            self.create_subscription(msg.Proposal, topics.proposal(source), on_proposal, COMMAND_QOS)
-        self.create_subscription(msg.EpisodeState, topics.EPISODE_STATE, self._on_episode, LATCHED_QOS)
-        self.create_subscription(Bool, topics.ESTOP, self._on_estop, LATCHED_QOS)
-        self.create_subscription(msg.ControllerState, topics.CONTROLLER_STATE, self._on_controller, LATCHED_QOS)
-        self.create_subscription(msg.Heartbeat, topics.HEARTBEAT, self._on_beat, EVENT_QOS)
+            judge = partial(self._on_proposal, source)
+            self.create_subscription(msg.Proposal, topics.proposal(source), judge, COMMAND_QOS)
+        for wire in (
+            (JointState, topics.JOINT_STATES, self._on_joints, sensor_qos),
+            (msg.EpisodeState, topics.EPISODE_STATE, self._on_episode, LATCHED_QOS),
+            (Bool, topics.ESTOP, lambda m: self._do(lambda: self._gate.estop(m.data)), LATCHED_QOS),
+            (msg.ControllerState, topics.CONTROLLER_STATE, self._on_controller, LATCHED_QOS),
+            (DiagnosticArray, topics.CAMERA_CHECK, lambda m: self._gate.on_cameras(unwell(m)), LATCHED_QOS),
+            (DiagnosticArray, topics.HEALTH, lambda m: self._gate.on_health(failing(m)), LATCHED_QOS),
+            (msg.Heartbeat, topics.HEARTBEAT, self._on_beat, EVENT_QOS),
+        ):
+            self.create_subscription(*wire)
 
     def _serve_all(self) -> None:
         gate = self._gate
@@ -118,18 +123,13 @@ class GateNode(ManagedNode):
 
     def _on_episode(self, m: msg.EpisodeState) -> None:
         if isinstance(self._pace, LockstepPace) and self._is_active:
-            acting = m.phase == msg.EpisodeState.ACTING
-            self._pace.on_episode(m.episode_id, acting, bool(m.outcome), m.judged_step)
+            self._pace.on_episode(m.episode_id, m.phase == m.ACTING, bool(m.outcome), m.judged_step)
 
     def _serve(self, work: Callable[[Any], str | None], request: Any, answer: Any) -> Any:
-        """Every such answer is a yes or no and a reason, in that order."""
-        why = self._do(lambda: work(request)) or ""
+        why = self._do(lambda: work(request)) or ""  # every such answer is a yes or no and a reason, in that order
         for field, value in zip(answer.get_fields_and_field_types(), (not why, why)):
             setattr(answer, field, value)
         return answer
-
-    def _on_estop(self, m: Bool) -> None:
-        self._do(lambda: self._gate.estop(m.data))
 
     def _on_controller(self, m: msg.ControllerState) -> None:
         self._read_back = self._do(lambda: self._gate.on_controller(value_of(Controller, m))) or m.name

@@ -20,12 +20,20 @@ _POSITION_M, _ANGLE_RAD = 1e-6, 1e-5
 _DAMPING = 1e-8 * np.eye(6)
 _SHORT_RAD = 1.0
 """A solution further off is another branch, or comes of a singularity."""
+_STILL_RAD = 1e-4
+"""Too few joints never bring the error to nothing; with so short a step they are as near as they come."""
+_LEAST_GAIN = 1e-2
+"""Motion that turns the tool so much less than the best one does, or less than this a radian, is none: it would take
+wild joints."""
+_TURN_COST, _BOUND_TURN_COST = 0.3, 0.003
+"""Of an error in turn [1/rad] against one in place [1/m]: enough joints have both, too few must keep the place."""
 
 
 class Kinematics:
     """Forward and inverse kinematics of one robot. Not thread-safe: it owns its scratch data.
 
-    ``margin_rad`` is the distance that ``solve`` keeps from every joint limit.
+    ``margin_rad`` is the distance that ``solve`` keeps from every joint limit. ``is_free``: six joints or more reach
+    any pose near by; fewer reach the place, and turn the tool as near to the wanted way as they can there.
 
     Raises:
         FileNotFoundError: the description is not there.
@@ -52,8 +60,10 @@ class Kinematics:
         self._qpos, self._dofs = self._model.jnt_qposadr[ids], self._model.jnt_dofadr[ids]
         self._levers_m = tuple(_lever_m(self._model, joint, site) for joint in ids)
         self._jacobian = np.zeros((6, self._model.nv))
+        self.is_free = robot.dof >= 6
         self._configuration = mink.Configuration(self._model)
-        self._task = mink.FrameTask(robot.tool_frame, "site", position_cost=1.0, orientation_cost=0.3)
+        turn_cost = _TURN_COST if self.is_free else _BOUND_TURN_COST
+        self._task = mink.FrameTask(robot.tool_frame, "site", position_cost=1.0, orientation_cost=turn_cost)
         others = sorted(set(range(self._model.nv)) - set(self._dofs.tolist()))
         self._freeze = [mink.DofFreezingTask(self._model, others)] if others else None
         self._limits = [mink.ConfigurationLimit(self._model, gain=0.95)]
@@ -106,13 +116,33 @@ class Kinematics:
         for _ in range(_NEWTON_STEPS):
             self._forward(q)
             way, turn = p - self._tool_p, rotations.log(r @ self._tool_r.T)
-            if math.hypot(*way) < _POSITION_M and math.hypot(*turn) < _ANGLE_RAD:
+            is_there = math.hypot(*way) < _POSITION_M
+            if is_there and math.hypot(*turn) < _ANGLE_RAD:
                 return q
-            j = self._tool_jacobian()
-            q = q + j.T @ np.linalg.solve(j @ j.T + _DAMPING, np.concatenate([way, turn]))
+            step = self._step(way, turn)
+            if is_there and not self.is_free and np.max(np.abs(step)) < _STILL_RAD:
+                return q
+            q = q + step
             if not (np.all((q >= self._low) & (q <= self._high)) and np.max(np.abs(q - q_rad)) < _SHORT_RAD):
                 return None
         return None
+
+    def _step(self, way: Array, turn: Array) -> Array:
+        """Return the joints' step (dof,) that moves and turns the tool [m, rad], to first order.
+
+        Too few joints move it first, and turn it by what leaves its place alone: the null space of the first task
+        (Nakamura, Hanafusa and Yoshikawa, Task-Priority Based Redundancy Control of Robot Manipulators, 1987).
+        """
+        j = self._tool_jacobian()
+        if self.is_free:
+            return np.asarray(j.T @ np.linalg.solve(j @ j.T + _DAMPING, np.concatenate([way, turn])))
+        moves, turns = j[:3], j[3:]
+        back = np.linalg.pinv(moves)
+        rest = turns @ (np.eye(j.shape[1]) - back @ moves)
+        step = back @ way
+        if not np.linalg.norm(rest) > _LEAST_GAIN:  # three joints, or a pose: what is left is rounding
+            return np.asarray(step)
+        return np.asarray(step + np.linalg.pinv(rest, rcond=_LEAST_GAIN) @ (turn - turns @ step))
 
     def _within_limits(self, p: Array, r: Array, q_rad: Array) -> Array:
         """Solve in the world frame by steps that keep the joint limits, as near as they allow."""
@@ -131,6 +161,8 @@ class Kinematics:
             except mink.NoSolutionFound:
                 break  # what is reached so far stands; the caller compares it with what it wanted
             self._configuration.integrate_inplace(step, 1.0)
+            if np.max(np.abs(step)) < _ANGLE_RAD:
+                break
         return np.clip(self._configuration.q[self._qpos], self._low, self._high)
 
     def _forward(self, q_rad: ArrayLike) -> None:

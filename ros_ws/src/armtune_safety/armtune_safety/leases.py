@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from armtune_policies.contract import PRIORITY
+from armtune_policies.contract import OPERATOR, PRIORITY
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,13 @@ class Leases:
     def __init__(self, boot_id: int, longest_s: float) -> None:
         self._boot, self._longest_s, self._count = boot_id, longest_s, 0
         self._lease: Lease | None = None
+        self.operator_lost = False
+        """A person had the arm and did not give it back: their lease ran out, and they have taken no other since."""
 
     def holder(self, now_ns: int) -> Lease | None:
         """Return the lease in force, or None; an expired one is gone for good."""
         if self._lease and not now_ns < self._lease.expires_ns:
+            self.operator_lost = self.operator_lost or self._lease.source == OPERATOR
             self._lease = None
         return self._lease
 
@@ -45,6 +48,7 @@ class Leases:
             return 0, f"{held.source} holds the arm and comes before {source}"
         self._count += 1
         number, duration_ns = (self._boot << 32 | self._count) % 2**64, round(duration_s * 1e9)
+        self.operator_lost = self.operator_lost and source != OPERATOR
         self._lease = Lease(number, source, episode_id, duration_ns, now_ns + duration_ns)
         return number, ""
 
@@ -70,6 +74,7 @@ class Leases:
         self._lease = None
         return number, ""
 
-    def end(self) -> None:
+    def end(self, now_ns: int) -> None:
         """STOP: nobody holds the arm any more."""
+        self.holder(now_ns)  # one that ran out before ended by that
         self._lease = None

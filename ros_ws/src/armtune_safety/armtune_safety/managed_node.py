@@ -37,6 +37,8 @@ from rclpy.timer import Timer
 from armtune_interfaces.msg import Heartbeat
 from armtune_policies.contract import Checked, ConfigError, topics
 
+from .hang import HangGuard
+
 RCLError = rclpy_implementation.RCLError
 
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: starting again cannot help
@@ -57,6 +59,8 @@ def _qos(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
 
 
 CAMERA_QOS = _qos(2, reliable=False)
+STREAM_QOS = _qos(100, reliable=False)
+"""What is recorded whole, though its publisher may be best effort: a second of joint states, three of frames."""
 COMMAND_QOS = _qos(1, reliable=True)
 EVENT_QOS = _qos(50, reliable=True)
 """What must not be lost and comes once a step: decisions, observations, answers."""
@@ -86,6 +90,8 @@ class ManagedNode(LifecycleNode):
         super().__init__(name)
         self._timer_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.exit_code: int | None = None
+        self.is_changing = False
+        """Whether a transition is under way, which may take its time: a model is loaded, a motor sought."""
         self._boot_id = secrets.randbits(63)
         self._work_seq, self._work_ns = 0, 0
         self._status = ""
@@ -177,6 +183,7 @@ class ManagedNode(LifecycleNode):
             return answer
 
     def _guarded(self, work: Callable[[], None], code: int) -> TransitionCallbackReturn:
+        self.is_changing = True
         try:
             work()
         except (ConfigError, OSError, ValueError) as why:
@@ -186,6 +193,8 @@ class ManagedNode(LifecycleNode):
             self.fail(f"{self.get_name()}: unexpected error, see the traceback above")
         else:
             return TransitionCallbackReturn.SUCCESS
+        finally:
+            self.is_changing = False
         return TransitionCallbackReturn.FAILURE
 
     def _entities(self) -> dict[Any, Callable[[Any], bool]]:
@@ -281,11 +290,14 @@ def run(make_node: Callable[[], ManagedNode]) -> None:
     try:
         node = make_node()
         executor.add_node(node)
+        guard = HangGuard(lambda: node.is_changing)
         try:
             while not stop.is_set() and node.exit_code is None:
                 executor.spin_once(timeout_sec=0.1)
+                guard.alive()
             code = node.exit_code or 0
         finally:
+            guard.close()
             node.stop()
             end_s = time.monotonic() + LAST_WORDS_S
             while time.monotonic() < end_s:

@@ -74,7 +74,9 @@ class LockstepPace:
     """One barrier per control step: joints in, one trajectory of the whole period out.
 
     The simulator waits for the trajectory that bears the stamp of its joint states. With
-    nobody to wait for, the answer is a hold, after one period of wall time.
+    nobody to wait for, the answer is a hold, after one period of wall time; but once armed,
+    simulated time stands still until somebody holds the arm: else the wall would decide how
+    far the world goes on between two of them, and no run could be had again.
     """
 
     def __init__(self, gate: Gate, clock: ManualClock, wall: Clock, outlet: Outlet, tick_s: float) -> None:
@@ -133,7 +135,7 @@ class LockstepPace:
             if waits:
                 self._outlet.tick(self._gate.begin_period(self._clock.now_ns()))
             elif self._wall.now_ns() - self._pending_since_ns >= self._gate.spec.period_s * 1e9:
-                self._close()
+                self._gate.on_barrier() if self._gate.idle else self._close()
         elif not waits or (self._gate.answered and not self._unjudged()):
             self._close()
 

@@ -7,7 +7,7 @@ import contextlib
 import gc
 import os
 
-_NICE = -10
+NICE = -10
 
 
 def be_punctual() -> int:
@@ -20,7 +20,7 @@ def be_punctual() -> int:
     atexit.register(gc.unfreeze)  # libraries count what is left at the end, and complain
     gc.set_threshold(50_000, 20, 100)
     with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     return os.getpriority(os.PRIO_PROCESS, 0)
 
 

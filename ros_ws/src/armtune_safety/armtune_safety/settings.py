@@ -116,6 +116,12 @@ class SafetyParams(Checked):
     barrier_s: float = num(5.0, low=0.5, high=5.0, doc="lockstep barrier open longer than this on the wall: STOP [s]")
     max_lease_s: float = num(10.0, low=0.5, high=10.0, doc="longest lease without renewal [s]")
     heartbeat_lost_s: float = num(1.0, low=0.3, high=1.0, doc="a node silent for longer is lost [s]")
+    estop_line: bool = text(False, doc="a hardware e-stop says its level on `estop`, over and over; silence is pressed")
+    estop_silence_s: float = num(0.25, low=0.05, high=0.25, doc="its longest silence, where there is one [s]")
+    clock_warn_s: float = num(0.05, low=0.001, high=0.05, doc="a node's clock further off ours: a warning [s]")
+    clock_s: float = num(0.2, low=0.01, high=0.2, doc="further off still: not armed, no new episode [s]")
+    memory_floor_mb: float = num(200.0, low=200.0, high=1e6, doc="less available memory: the same [MB]")
+    heat_margin_c: float = num(5.0, low=0.0, high=60.0, doc="a zone less below its critical heat: the same [deg C]")
     restarts: int = num(3, low=0, high=10, doc="restarts of one node within restart_window_s before STOP")
     restart_window_s: float = num(60.0, low=60.0, high=3600.0, doc="over how long restarts are counted [s]")
 
@@ -138,6 +144,7 @@ class GateParams(Checked):
     rate_hz: float = num(MIN_RATE_HZ, low=MIN_RATE_HZ, high=50.0, doc="control steps per second")
     time: str = choice("real", of=("real", "lockstep"), doc="real: steady clock; lockstep: the simulator's")
     mjcf: str = text(doc="absolute path of the robot's MJCF description")
+    checked_cameras: tuple[str, ...] = text((), doc="cameras that must be where they were calibrated, to arm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +152,12 @@ class SupervisorParams(Checked):
     """Everything the supervisor is told."""
 
     nodes: tuple[str, ...] = text(doc="lifecycle nodes in the order they are configured and activated")
-    spare: tuple[str, ...] = text(("learner_node",), doc="nodes whose loss does not stop the arm")
+    spare: tuple[str, ...] = text(
+        ("learner_node", "transfer_node", "console_node"), doc="nodes whose loss does not stop the arm"
+    )
     safety: SafetyParams
+    run_folder: str = text("", doc="of this run; how much disk is free there is looked at; blank: nowhere")
+    disk_floor_mb: int = num(500, low=10, high=10_000_000, doc="less free disk: not armed, no new episode [MB]")
     time: str = choice("real", of=("real", "lockstep"), doc="lockstep: the one bound on the wall is the barrier's")
     start_s: float = num(60.0, low=1.0, high=600.0, doc="how long a node may take to configure (models warm up) [s]")
 

@@ -15,11 +15,12 @@ from std_srvs.srv import Trigger
 from armtune_interfaces.msg import Heartbeat
 from armtune_policies.contract import SteadyClock, topics
 
-from .managed_node import LATCHED_QOS, ManagedNode, run
+from .health import Finding, Health
+from .managed_node import LATCHED_QOS, ManagedNode, run, to_ns
 from .settings import SupervisorParams
 from .watch import ACTIVE, AFTER, GIVEN_UP, LOST, Ask, Watch
 
-_LOOK_S = 0.05
+_LOOK_S, _HEALTH_S = 0.05, 1.0
 _STOP_AGAIN_NS = 500_000_000
 _GET_STATE, _CHANGE_STATE = "{}/get_state", "{}/change_state"
 _TRANSITIONS = {
@@ -48,12 +49,16 @@ class SupervisorNode(ManagedNode):
         self._unstopped, self._stop_again_ns = "", 0
         self._stop_client = self.create_client(Trigger, topics.STOP)
         self._summary_pub = self.create_publisher(DiagnosticArray, topics.SUPERVISOR, LATCHED_QOS)
+        self._health, self._found = Health(p), tuple[Finding, ...]()
+        self._health_pub = self.create_publisher(DiagnosticArray, topics.HEALTH, LATCHED_QOS)
         self.create_subscription(Heartbeat, topics.HEARTBEAT, self._on_beat, QoSProfile(depth=200))
 
     def start(self) -> None:
         self.create_timer(_LOOK_S, self._look)
+        self.create_timer(_HEALTH_S, self._check)
 
     def _on_beat(self, m: Heartbeat) -> None:
+        self._health.heard(m.node, to_ns(m.stamp), self.get_clock().now().nanoseconds)
         self._watch.heard(m.node, m.boot_id, m.evidence_seq, m.evidence_age_s, self._clock_steady.now_ns())
 
     def _look(self) -> None:
@@ -130,6 +135,17 @@ class SupervisorNode(ManagedNode):
     def _stopped(self, why: str, _: Future) -> None:
         if why == self._unstopped:
             self._unstopped = ""
+
+    def _check(self) -> None:
+        """Say how the machine and the nodes' clocks are; log what was not so bad before."""
+        was, self._found = {f.name: f.level for f in self._found}, self._health.look()
+        array = DiagnosticArray()
+        array.header.stamp = self.get_clock().now().to_msg()
+        for f in self._found:
+            array.status.append(DiagnosticStatus(name=f.name, level=bytes([f.level]), message=f.text))
+            if f.level > was.get(f.name, 0):
+                self.get_logger().warning(f"{f.name}: {f.text}")
+        self._health_pub.publish(array)
 
     def _publish(self) -> None:
         """The summary, when it changed: one status a node, in table order."""

@@ -20,6 +20,8 @@ _REACHED_M, _REACHED_RAD = 2e-4, 2e-3
 _LEAST_SCALE = 0.01
 _ON_THE_WAY = (0.25, 0.5, 0.75, 1.0)
 """Parts of a period's way in joints at which it is looked at."""
+_LESS = 0.5
+"""Part of a period's move that too few joints may make where the whole would turn the tool too far."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Targets:
         move, second = limits.length(delta[:3], rates.far_m, rates.slow or "tool speed")
         turn, third = limits.length(delta[3:], rates.far_rad, rates.slow or "turn speed")
         wanted, more = self._within(ref.moved(np.concatenate([move, turn])), ref)
-        q, pose, reached = self._reach(wanted, ref, q_now)
+        q, pose, reached = self._reach(wanted, ref, q_now, rates.far_rad)
         nearer, fourth = limits.joint_step(q_now, q, rates.step_rad)
         if fourth:
             q, pose, fourth = nearer, self._pose(nearer), rates.slow or fourth
@@ -141,19 +143,30 @@ class Targets:
         r, second = limits.orientation(pose.rotation, ref.rotation, self._centre, self._safety.tool_max_angle_rad)
         return Pose(p, r), [first, second]
 
-    def _reach(self, wanted: Pose, ref: Pose, q_now: Array) -> tuple[Array, Pose, str]:
+    def _reach(self, wanted: Pose, ref: Pose, q_now: Array, far_rad: float) -> tuple[Array, Pose, str]:
         """Return joints for the pose wanted, else for the part of it that the arm can reach.
 
         A half-solved pose is never commanded: it drifts into corners there is no way out of.
         """
-        parts = (wanted, Pose(wanted.p, ref.rotation), Pose(ref.p, wanted.rotation))
+        parts = [wanted, Pose(wanted.p, ref.rotation), Pose(ref.p, wanted.rotation)]
+        if not self._kinematics.is_free:
+            parts.insert(1, ref.moved(_LESS * wanted.delta_from(ref)))
         for pose in parts:
             q = self._kinematics.solve(pose.p, pose.rotation, q_now)
             got = self._pose(q)
-            near = float(np.linalg.norm(got.p - pose.p)) <= _REACHED_M and self._in_limits(q, q_now)
-            if near and rotations.angle_rad(got.rotation, pose.rotation) <= _REACHED_RAD:
+            if not (float(np.linalg.norm(got.p - pose.p)) <= _REACHED_M and self._in_limits(q, q_now)):
+                continue
+            if rotations.angle_rad(got.rotation, pose.rotation) <= _REACHED_RAD:
                 return q, pose, "" if pose is wanted else "reach"
+            if self._may_turn(got.rotation, ref.rotation, far_rad):
+                return q, got, "reach"
         return q_now, self._pose(q_now), "reach"
+
+    def _may_turn(self, got: Array, ref: Array, far_rad: float) -> bool:
+        """True if the tool may be turned another way than was wanted: too few joints, within all limits of its turn."""
+        if self._kinematics.is_free or not rotations.angle_rad(got, ref) <= far_rad:
+            return False
+        return not limits.orientation(got, ref, self._centre, self._safety.tool_max_angle_rad)[1]
 
     def _in_limits(self, q_rad: Array, q_now: Array) -> bool:
         """True inside the joint limits' margins, or no further into them than now."""

@@ -16,6 +16,7 @@ from .settings import SafetyParams
 _ANSWER_S, _AGAIN_S, _POLL_S = 2.0, 0.5, 1.0
 
 UNCONFIGURED, INACTIVE, ACTIVE = "unconfigured", "inactive", "active"
+DOUBLE = "two processes have this name; end one of them"
 WAITING, LOST, GIVEN_UP = "waiting", "lost", "given up"
 STEPS = {UNCONFIGURED: "configure", INACTIVE: "activate"}
 AFTER = {"configure": INACTIVE, "activate": ACTIVE}
@@ -39,6 +40,8 @@ class Watched:
     evidence_seq: int = 0
     evidence_age_s: float = -1.0
     boot_id: int = 0
+    before: tuple[int, int] = (0, 0)
+    """The boot id under this name before, and when it was last heard [ns]."""
     restarts_ns: deque[int] = field(default_factory=deque)
     not_before_ns: int = 0
     reason: str = "not heard yet"
@@ -65,7 +68,10 @@ class Watch:
         if (node := self.nodes.get(name)) is None:
             return
         if node.phase == ACTIVE and boot_id != node.boot_id:
-            self._lose(name, node, "restarted by itself", now_ns)
+            is_double = boot_id == node.before[0] and (now_ns - node.before[1]) / 1e9 <= self._lost_s
+            self._lose(name, node, DOUBLE if is_double else "restarted by itself", now_ns)
+        if boot_id != node.boot_id:
+            node.before = (node.boot_id, node.heard_ns or now_ns)
         node.boot_id = boot_id
         node.heard_ns, node.evidence_seq, node.evidence_age_s = now_ns, seq, evidence_age_s
 

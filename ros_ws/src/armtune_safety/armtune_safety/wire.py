@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Mapping
 from dataclasses import fields
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -42,3 +43,18 @@ def value_of(kind: type[V], message: Any) -> V:
             v = v.sec * 1_000_000_000 + v.nanosec
         given[field.name] = tuple(v) if typing.get_origin(hint) is tuple else hint(v)
     return kind(**given)
+
+
+def failing(array: Any) -> dict[str, str]:
+    """Return what is bad by name, of a ``DiagnosticArray``; a warning is not."""
+    return {s.name: s.message for s in array.status if s.level not in (b"\0", b"\1")}
+
+
+def sentence(named: Mapping[str, str]) -> str:
+    """Return what is said of each name as one sentence."""
+    return "; ".join(f"{name}: {text}" for name, text in named.items())
+
+
+def unwell(array: Any) -> dict[str, str]:
+    """Return what is wrong by name, of a ``DiagnosticArray``; blank for what is well, as is only level OK."""
+    return {s.name: "" if s.level == b"\0" else s.message or "not well" for s in array.status}

@@ -1,0 +1,120 @@
+"""Disk, memory, heat and clocks: what is fit, what is a warning, what keeps the arm from being armed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from gate_rig import gate_params
+
+from armtune_safety.health import BEATS, Finding, Health, Level
+from armtune_safety.settings import SupervisorParams
+
+MS = 1_000_000
+
+
+def health(system: Path, run_folder: Path | str = "", **params: object) -> Health:
+    told = SupervisorParams(nodes=("policy",), safety=gate_params().safety, run_folder=str(run_folder), **params)
+    return Health(told, system)
+
+
+def found(one: Health, name: str) -> Finding:
+    return {finding.name: finding for finding in one.look()}[name]
+
+
+Zone = tuple[str, str, dict[str, str]]
+"""Type, millidegrees, and its trip points by kind."""
+
+
+def system(folder: Path, memory_kb: int = 8_000_000, *zones: Zone) -> Path:
+    (folder / "proc").mkdir()
+    (folder / "proc/meminfo").write_text(f"MemTotal: 16000000 kB\nMemAvailable: {memory_kb} kB\n")
+    for i, (kind, heat_mc, trips) in enumerate(zones):
+        zone = folder / f"sys/class/thermal/thermal_zone{i}"
+        zone.mkdir(parents=True)
+        told = {"type": kind, "temp": heat_mc}
+        for n, (trip, trip_mc) in enumerate(trips.items()):
+            told |= {f"trip_point_{n}_type": trip, f"trip_point_{n}_temp": trip_mc}
+        for name, text in told.items():
+            (zone / name).write_text(f"{text}\n")
+    return folder
+
+
+@pytest.mark.fault("F33", "L11")
+@pytest.mark.parametrize(("floor_mb", "level"), [(10, Level.OK), (10_000_000, Level.BAD)])
+def test_disk_below_the_floor_is_bad(tmp_path: Path, floor_mb: int, level: Level) -> None:
+    finding = found(health(tmp_path, tmp_path, disk_floor_mb=floor_mb), "disk")
+    assert finding.level is level and f"{floor_mb} are wanted" in finding.text
+
+
+@pytest.mark.parametrize(("kb", "level"), [(8_000_000, Level.OK), (300_000, Level.WARN), (100_000, Level.BAD)])
+def test_memory_is_judged_by_what_is_available(tmp_path: Path, kb: int, level: Level) -> None:
+    assert found(health(system(tmp_path, kb)), "memory").level is level
+
+
+JETSON = {"passive": "99000", "critical": "104500"}
+PMIC = ("PMIC-Die", "100000", {"critical": "120000"})
+
+
+@pytest.mark.fault("L11")
+@pytest.mark.parametrize(
+    ("zones", "level", "says"),
+    [
+        ([("cpu-thermal", "60000", JETSON), PMIC], Level.OK, "cpu-thermal 60 °C, at most 100"),
+        ([("cpu-thermal", "60000", JETSON), ("gpu-thermal", "96000", JETSON)], Level.WARN, "gpu-thermal 96"),
+        ([("cpu-thermal", "99500", JETSON)], Level.BAD, "let the machine cool"),
+        ([("a", "90000", {"critical": "125000"}), ("b", "79000", {"critical": "80000"})], Level.BAD, "b 79 °C"),
+        ([("a", "x", JETSON), ("b", "50000", JETSON)], Level.OK, "b 50 °C"),
+    ],
+)
+def test_zone_nearest_to_its_critical_heat_counts(tmp_path: Path, zones: list[Zone], level: Level, says: str) -> None:
+    finding = found(health(system(tmp_path, 8_000_000, *zones)), "heat")
+    assert finding.level == level and says in finding.text
+
+
+def test_zone_that_ends_no_machine_is_not_judged(tmp_path: Path) -> None:
+    """A desktop's package runs at 100 °C for hours and slows itself down."""
+    told = system(
+        tmp_path, 8_000_000, ("x86_pkg_temp", "100000", {"passive": "0"}), ("n", "99000", {"critical": "0"}), PMIC
+    )
+    assert "heat" not in {finding.name for finding in health(told).look()}
+
+
+def test_margin_of_nothing_is_a_limit(tmp_path: Path) -> None:
+    told = SupervisorParams(nodes=("policy",), safety=replace(gate_params().safety, heat_margin_c=0.0))
+    assert found(Health(told, system(tmp_path, 8_000_000, ("cpu", "104500", JETSON))), "heat").level is Level.BAD
+
+
+def test_what_the_machine_does_not_tell_is_not_judged(tmp_path: Path) -> None:
+    assert health(tmp_path).look() == ()
+
+
+@pytest.mark.fault("F33", "L11")
+def test_folder_of_the_run_that_is_gone_is_bad(tmp_path: Path) -> None:
+    finding = found(health(tmp_path, tmp_path / "gone"), "disk")
+    assert finding.level is Level.BAD and "No such file" in finding.text
+
+
+@pytest.mark.fault("F39")
+@pytest.mark.parametrize(("off_ms", "level"), [(1, Level.OK), (-70, Level.WARN), (250, Level.BAD), (-3.6e6, Level.BAD)])
+def test_clock_is_judged_by_its_usual_offset(tmp_path: Path, off_ms: float, level: Level) -> None:
+    one = health(tmp_path)
+    for beat in range(BEATS):
+        assert "clock of policy" not in {finding.name for finding in one.look()}
+        late_ms = 900 if beat == 2 else 0  # one beat that was long under way
+        one.heard("policy", beat * 250 * MS + round((off_ms - late_ms) * MS), beat * 250 * MS)
+        one.heard("stranger", 0, 10**12)
+    assert found(one, "clock of policy").level is level
+
+
+def test_power_of_each_rail_is_told_where_it_is_measured(tmp_path: Path) -> None:
+    rails = {1: ("VDD_IN", "5032", "1184"), 2: ("VDD_CPU_GPU_CV", "5032", "312"), 3: ("VDD_SOC", "5032", "")}
+    chip = tmp_path / "sys/class/hwmon/hwmon3"
+    chip.mkdir(parents=True)
+    for number, (label, millivolts, milliamperes) in rails.items():
+        (chip / f"in{number}_label").write_text(f"{label}\n")
+        (chip / f"in{number}_input").write_text(f"{millivolts}\n")
+        (chip / f"curr{number}_input").write_text(f"{milliamperes}\n")
+    assert found(health(tmp_path), "power") == Finding("power", Level.OK, "VDD_IN 6.0 W, VDD_CPU_GPU_CV 1.6 W")
+    assert "power" not in {finding.name for finding in health(tmp_path / "other").look()}
