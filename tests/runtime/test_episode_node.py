@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
@@ -21,26 +23,9 @@ from armtune_policies.contract import ActionSpec, TaskPair, topics
 from armtune_policies.episode.settings import EpisodeParams
 from armtune_runtime.practice_settings import EpisodeNodeParams
 from armtune_safety.managed_node import COMMAND_QOS, EVENT_QOS, LATCHED_QOS
-from armtune_safety.settings import RobotParams
+from fixtures.two_joints import ROBOT
 from harness import Stack
 
-ROBOT = RobotParams(
-    name="two",
-    mjcf="two.xml",
-    source="this test",
-    joints=("a", "b"),
-    finger_joint="finger",
-    gripper_closed_m=0.0,
-    gripper_open_m=0.04,
-    joint_lower_rad=(-2.0, -2.0),
-    joint_upper_rad=(2.0, 2.0),
-    joint_velocity_rad_s=(1.0, 1.0),
-    joint_acceleration_rad_s2=(5.0, 5.0),
-    joint_jerk_rad_s3=(500.0, 500.0),
-    gripper_velocity_1_s=2.0,
-    home_rad=(0.1, -0.2),
-    home_gripper=1.0,
-)
 HOME, AWAY = [0.1, -0.2, 0.04], [1.0, 1.0, 0.0]
 NO, YES = RewardAnswer.NO, RewardAnswer.YES
 
@@ -114,7 +99,8 @@ class Peer:
             self.answer(episode_id, step, verdict)
 
 
-def params(folder: Path, **episode: Any) -> EpisodeNodeParams:
+def params(folder: Path, **changes: Any) -> EpisodeNodeParams:
+    episode = {"nudge": 0, **changes}
     return EpisodeNodeParams(
         robot=ROBOT,
         task=TaskPair(name="drawer", forward="open the drawer", backward="close the drawer", episode_steps=3),
@@ -140,9 +126,13 @@ def test_arm_comes_home_by_a_lease_and_joint_targets_when_practice_begins(peer: 
     peer.joints(AWAY)
     stack.until(lambda: bool(peer.leases), what="a lease asked for")
     assert (peer.leases[0].source, peer.leases[0].episode_id) == ("motion", "")
-    peer.tick("", 7, holder="motion")
-    stack.until(lambda: bool(peer.proposals), what="a proposal")
-    proposal = peer.proposals[0]
+    for step, finger_m in ((6, 0.0), (7, 0.04)):
+        peer.joints([1.0, 1.0, finger_m])
+        stack.call(Trigger, "practice/resume", Trigger.Request())  # once it answers, it has heard the joints
+        peer.tick("", step, holder="motion")
+        stack.until(lambda: bool(peer.proposals) and peer.proposals[-1].step == step, what="a proposal")  # noqa: B023
+    proposal = peer.proposals[-1]
+    assert list(peer.proposals[0].values) == [1.0, 1.0, 1.0], "the hand lets go where it is"
     assert (proposal.kind, list(proposal.values)) == (Proposal.JOINT_TARGET, [0.1, -0.2, 1.0])
     assert (proposal.step, proposal.lease, proposal.source) == (7, peer.lease, "motion")
     assert proposal.spec_digest == ActionSpec().digest
@@ -152,6 +142,7 @@ def test_arm_comes_home_by_a_lease_and_joint_targets_when_practice_begins(peer: 
     stack.until(lambda: peer.leases[-1].op == Lease.Request.RELEASE, what="the lease given back")
 
 
+@pytest.mark.fault("L10")
 def test_directions_alternate_and_results_count_when_episodes_succeed_and_time_out(peer: Peer) -> None:
     peer.gate()
     goal = peer.practise(episodes=2)
@@ -162,14 +153,33 @@ def test_directions_alternate_and_results_count_when_episodes_succeed_and_time_o
     peer.step("run-00000", 2, YES)
     peer.wait("homing", outcome="timeout", end_step=2, judged_step=2)
     assert peer.at_home(episode_id="run-00001").direction == "forward"
-    peer.step("run-00001", 0, YES)
-    peer.step("run-00001", 1, YES)
-    peer.wait("homing", outcome="success", end_step=1, judged_step=1)
+    for step, verdict in enumerate((NO, YES, YES)):
+        peer.step("run-00001", step, verdict)
+    peer.wait("homing", outcome="success", end_step=2, judged_step=2)
     peer.at_home("finished")
     result = peer.result(goal)
-    assert (result.episodes, result.steps, result.forward_episodes, result.forward_successes) == (2, 5, 2, 1)
+    assert (result.episodes, result.steps, result.forward_episodes, result.forward_successes) == (2, 6, 2, 1)
     goal = peer.practise(episodes=1)
     assert peer.at_home(episode_id="run-00002").direction == "backward"
+
+
+def test_direction_that_is_solved_is_skipped_and_counts_outlive_a_kill(
+    peer: Peer, stack: Stack, tmp_path: Path
+) -> None:
+    peer.gate()
+    peer.practise(episodes=1)
+    peer.at_home(episode_id="run-00000")
+    for step in range(2):
+        peer.step("run-00000", step, YES)
+    assert peer.wait("homing", outcome="aborted", end_step=1).reason == "solved at the start"
+    assert peer.at_home(episode_id="run-00001").direction == "backward"
+    stack.stop("episode_node", signal.SIGKILL)
+    kept = json.loads((tmp_path / "practice.json").read_text())
+    assert (kept["solved_starts"], kept["episodes"], kept["direction"], kept["steps"]) == (1, 0, "backward", 2)
+    heard = stack.listen(topics.DIAGNOSTICS, DiagnosticArray)
+    stack.bring_up("armtune_runtime.episode_node", "episode_again", params(tmp_path))
+    says = lambda m: {"solved_starts": "1"}.items() <= {v.key: v.value for v in m.status[0].values}.items()  # noqa: E731
+    stack.wait_for(topics.DIAGNOSTICS, DiagnosticArray, says, newer_than=len(heard))
 
 
 def test_step_counts_as_unknown_when_no_answer_comes_within_the_deadline(peer: Peer) -> None:
@@ -200,8 +210,8 @@ def test_episode_is_aborted_when_the_policy_loses_the_arm(peer: Peer) -> None:
     peer.at_home()
     peer.step("run-00000", 0, NO)
     peer.wait("acting", judged_step=0)
-    peer.gate(holder="teleop")
-    assert "teleop" in peer.wait("homing", outcome="aborted").reason
+    peer.gate(holder="motion")
+    assert "motion" in peer.wait("homing", outcome="aborted").reason
 
 
 def test_practice_waits_when_the_gate_is_not_armed(peer: Peer) -> None:
@@ -222,6 +232,37 @@ def test_goal_is_refused_when_practice_goes_on_already_and_ends_when_cancelled(p
     peer.wait("homing", outcome="aborted")
     peer.at_home("finished")
     assert peer.result(goal).reason == "cancelled"
+
+
+def test_session_ends_when_whoever_asked_for_it_is_gone(peer: Peer, stack: Stack) -> None:
+    client = ActionClient(stack.node, Practice, topics.CORRECT)
+    assert client.wait_for_server(timeout_sec=20)
+    peer.gate()
+    sent = client.send_goal_async(Practice.Goal())
+    stack.until(sent.done, what="goal answered")
+    assert sent.result().accepted
+    seen = lambda: stack.node.count_publishers(f"{topics.CORRECT}/_action/feedback") > 0  # noqa: E731
+    stack.until(seen, what="they know each other")
+    peer.at_home()
+    client.destroy()
+    assert peer.wait("homing").reason == "whoever asked for it is gone"
+    assert "whoever asked for it is gone" in peer.at_home("finished").reason
+    assert peer.practise(episodes=1).accepted, "the next may come"
+
+
+def test_session_of_corrections_is_taken_over_by_the_next_of_its_kind(peer: Peer, stack: Stack) -> None:
+    clients = [ActionClient(stack.node, Practice, topics.CORRECT) for _ in range(2)]
+    peer.gate()
+    goals = []
+    for client in clients:
+        assert client.wait_for_server(timeout_sec=20)
+        sent = client.send_goal_async(Practice.Goal())
+        stack.until(sent.done, what="goal answered")
+        goals.append(sent.result())
+    assert all(goal.accepted for goal in goals)
+    episode = peer.at_home()
+    assert peer.result(goals[0]).reason == "taken over by another session"
+    assert (episode.phase, episode.outcome) == ("acting", "") and not peer.practise().accepted
 
 
 def test_next_to_no_processor_time_is_used_when_practice_waits(peer: Peer, stack: Stack) -> None:
@@ -260,3 +301,18 @@ def test_index_goes_on_when_the_run_has_episodes(stack: Stack, tmp_path: Path) -
     peer.gate()
     peer.practise()
     assert peer.at_home().episode_id == "run-00042"
+
+
+def test_a_yes_counts_only_with_the_gripper_as_open_as_the_vote_asks(stack: Stack, tmp_path: Path) -> None:
+    stack.bring_up("armtune_runtime.episode_node", "episode_node", params(tmp_path, vote_opening=0.7))
+    peer = Peer(stack)
+    peer.gate()
+    peer.practise(episodes=1)
+    peer.at_home()
+    for step, finger_m in enumerate((0.01, 0.04)):  # closed on what it holds, then open
+        peer.joints([0.1, -0.2, finger_m])
+        stack.call(Trigger, "practice/resume", Trigger.Request())  # once it answers, it has heard the joints
+        peer.step("run-00000", step, YES)
+        peer.wait("acting", judged_step=step)
+    peer.step("run-00000", 2, YES)
+    assert peer.wait("homing").end_step == 2 and peer.states[-1].outcome == "success"

@@ -4,50 +4,24 @@ import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
 from armtune_interfaces.msg import EpisodeState, PolicyOffer
-from armtune_policies.contract import ActionSpec, Decision, Kind, Mode, ObservationSpec, file_digest, topics
-from armtune_policies.learn.export import About, export_policy
-from armtune_policies.learn.networks import Encoder, Head, seed_everything
+from armtune_policies.contract import file_digest, topics
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store import nouns
-from armtune_policies.store.episode_writer import EpisodeWriter
 from armtune_runtime.settings import LearnerNodeParams, LearnerParams, PolicyParams
 from armtune_safety.managed_node import LATCHED_QOS
+from fixtures.untrained import ACTION, SPEC, untrained_policy, write_episode
 from harness import Stack
 
 NODE, NAME = "armtune_runtime.learner_node", "learner"
-ACTION, SPEC = ActionSpec(), ObservationSpec(height_px=32, width_px=32)
-SENTENCE = "open the drawer"
 
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained policy in a real model folder."""
-    folder = tmp_path_factory.mktemp("models") / "policy"
-    seed_everything(0)
-    encoder = Encoder(SPEC).eval()
-    sentences = dict(zip((SENTENCE, "close the drawer"), np.eye(2, 384, dtype=np.float32)))
-    export_policy(folder, encoder, Head(ACTION, encoder.feature_size).eval(), About("tiny", ACTION, SPEC, sentences))
-    return folder
-
-
-def write_success(run: Path, episode_id: str) -> Path:
-    """A finished, successful episode of random steps."""
-    rng = np.random.default_rng(0)
-    about = nouns.EpisodeState(run_id="run", episode_id=episode_id, sentence=SENTENCE, direction="forward")
-    writer = EpisodeWriter(run / "episodes", about)
-    for step in range(12):
-        image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        seen = nouns.Observation(episode_id, step, step, {"front": image}, rng.normal(size=7) * 0.1)
-        allowed = tuple(rng.uniform(ACTION.low, ACTION.high))
-        head = (step, 1, episode_id, step, "policy", step, "tiny-0", step)
-        decision = Decision(*head, Kind.TOOL_DELTA, allowed, allowed, (), "", Mode.RUN)
-        writer.add_step(observation=seen, decision=decision)
-    return writer.close(nouns.SUCCESS, 11)
+    return untrained_policy(tmp_path_factory.mktemp("models") / "policy")
 
 
 def settings(policy: Path, run: Path, **learner: int) -> LearnerNodeParams:
@@ -66,6 +40,7 @@ def wait_for_value(stack: Stack, key: str, wanted: str, newer_than: int = 0) -> 
     return stack.wait_for(topics.DIAGNOSTICS, DiagnosticArray, fits, 60.0, newer_than=newer_than)
 
 
+@pytest.mark.fault("F29")
 @pytest.mark.slow
 def test_head_is_offered_when_an_episode_succeeded_and_again_after_the_learner_was_killed(
     stack: Stack, policy: Path, tmp_path: Path
@@ -75,7 +50,7 @@ def test_head_is_offered_when_an_episode_succeeded_and_again_after_the_learner_w
     stack.listen(topics.POLICY_OFFER, PolicyOffer, LATCHED_QOS)
     stack.bring_up(NODE, NAME, settings(policy, run))
     episodes = stack.publisher(topics.EPISODE_STATE, EpisodeState, LATCHED_QOS)
-    write_success(run, "run-00000")
+    write_episode(run, "run-00000")
     for outcome in ("", "success", "success"):
         episodes.publish(EpisodeState(episode_id="run-00000", phase=EpisodeState.ACTING, outcome=outcome))
     first = stack.wait_for(topics.POLICY_OFFER, PolicyOffer, timeout_s=60.0)
@@ -86,7 +61,7 @@ def test_head_is_offered_when_an_episode_succeeded_and_again_after_the_learner_w
     heard = stack.listen(topics.DIAGNOSTICS, DiagnosticArray)
     os.kill(int(value(heard[-1], "pid")), signal.SIGKILL)
     wait_for_value(stack, "restarts_left", "2")
-    write_success(run, "run-00001")
+    write_episode(run, "run-00001")
     episodes.publish(EpisodeState(episode_id="run-00001", phase=EpisodeState.RESTING, outcome="success"))
     newer = lambda offer: offer.policy_version != first.policy_version  # noqa: E731
     second = stack.wait_for(topics.POLICY_OFFER, PolicyOffer, newer, timeout_s=60.0)
@@ -95,6 +70,30 @@ def test_head_is_offered_when_an_episode_succeeded_and_again_after_the_learner_w
     pid = int(value(heard[-1], "pid"))
     assert stack.stop(NAME) == 0
     stack.until(lambda: not Path(f"/proc/{pid}").exists(), what="the end of the learner process")
+
+
+@pytest.mark.fault("F46")
+@pytest.mark.slow
+def test_learning_pauses_while_the_reward_model_cannot_say_and_goes_on_when_it_can(
+    stack: Stack, policy: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    stack.listen(topics.DIAGNOSTICS, DiagnosticArray)
+    offers = stack.listen(topics.POLICY_OFFER, PolicyOffer, LATCHED_QOS)
+    write_episode(run, "run-00000")
+    stack.bring_up(NODE, NAME, settings(policy, run))
+    episodes = stack.publisher(topics.EPISODE_STATE, EpisodeState, LATCHED_QOS)
+
+    def ended(episode_id: str, unknown: int) -> None:
+        write_episode(run, episode_id, nouns.TIMEOUT, unknown)
+        episodes.publish(EpisodeState(episode_id=episode_id, phase=EpisodeState.RESTING, outcome=nouns.TIMEOUT))
+
+    ended("run-00001", 3)
+    paused = "learning pauses: the last 3 steps have no known reward"
+    stack.wait_for(topics.DIAGNOSTICS, DiagnosticArray, lambda said: paused in said.status[0].message, 60.0)
+    assert not offers and value(wait_for_value(stack, "state", "waiting"), "pid")
+    ended("run-00002", 2)
+    assert stack.wait_for(topics.POLICY_OFFER, PolicyOffer, timeout_s=60.0).policy_version
 
 
 @pytest.mark.slow

@@ -87,6 +87,13 @@ def test_offer_is_heard_when_an_episode_finished(hold) -> None:
     assert held.learner.state == "waiting"
 
 
+def test_head_that_stands_is_an_offer_when_the_learner_is_ready_and_answers_no_request(hold) -> None:
+    ready = 'tell(event="ready", version="back", folder="/heads", manifest_digest="d", after="run-7")'
+    one = hold(WELL.replace('tell(event="ready")', ready))
+    one.until(lambda: bool(one.offers))
+    assert one.offers == [Offer("back", "/heads", "d", "run-7")] and not one.learner.concluded
+
+
 def test_one_request_names_the_newest_when_several_episodes_finished(hold) -> None:
     held = hold(WELL, refit_every=3)
     for number in range(5):
@@ -98,6 +105,7 @@ def test_one_request_names_the_newest_when_several_episodes_finished(hold) -> No
     assert [offer.version for offer in held.offers] == ["head-run-4"]
 
 
+@pytest.mark.fault("F29")
 def test_request_is_asked_again_when_the_learner_died_over_it(hold) -> None:
     held = hold(DIES, WELL)
     held.learner.finished("run-00000")
@@ -108,6 +116,7 @@ def test_request_is_asked_again_when_the_learner_died_over_it(hold) -> None:
     assert held.starts == 2 and held.offers[0].version == "head-run-00000"
 
 
+@pytest.mark.fault("F30")
 def test_learner_is_ended_and_started_again_when_it_hangs(hold) -> None:
     held = hold(HANGS, WELL)
     held.learner.finished("run-00000")
@@ -119,6 +128,7 @@ def test_learner_is_ended_and_started_again_when_it_hangs(hold) -> None:
     held.until(lambda: bool(held.offers))
 
 
+@pytest.mark.fault("F29")
 def test_learner_is_given_up_when_its_restarts_are_spent(hold) -> None:
     held = hold(DIES, restarts=1)
     held.learner.finished("run-00000")

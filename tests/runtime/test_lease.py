@@ -67,6 +67,26 @@ def test_lease_is_given_back_when_granted_after_the_episode_ended() -> None:
     assert keeper.due(2) == Ask("a", 9)
 
 
+def test_lease_is_not_given_back_when_its_holder_fell_silent() -> None:
+    keeper = holding(7, "a")
+    keeper.fall_silent()
+    keeper.want("")
+    assert keeper.due(1) is None and keeper.due(10 * ANSWER_NS) is None
+    keeper.want("a")
+    assert keeper.due(10 * ANSWER_NS) is None and keeper.lease == 7, "it had not run out"
+    keeper.seen(0, 10 * ANSWER_NS)
+    assert keeper.due(10 * ANSWER_NS) == Ask("a")
+
+
+def test_lease_granted_to_one_who_fell_silent_meanwhile_runs_out_too() -> None:
+    keeper = LeaseKeeper()
+    keeper.want("a")
+    ask = keeper.due(0)
+    keeper.fall_silent()
+    keeper.answered(ask, True, 9, 1)
+    assert keeper.due(2) is None
+
+
 def test_lease_is_asked_for_again_when_the_gate_names_another_holder() -> None:
     keeper = holding(7, "a")
     keeper.seen(3, RETRY_NS)
@@ -100,3 +120,16 @@ def test_at_most_one_call_is_open_whatever_happens(events: list[tuple[str, int]]
                 open_calls.append((ask, now_ns))
         elif open_calls:
             keeper.answered(open_calls.pop()[0], kind == "g", number, now_ns)
+
+
+def test_free_arm_is_asked_for_at_once_after_a_refusal() -> None:
+    keeper = LeaseKeeper()
+    keeper.want("a")
+    keeper.answered(keeper.due(0), False, 0, 1)
+    assert keeper.due(2) is None
+    keeper.seen(0, 3)
+    assert keeper.due(4) == Ask("a")
+
+
+def test_steps_outside_an_episode_are_none_of_an_episodes() -> None:
+    assert [Ask(word).counted for word in ("home", "hand", "run-00000")] == ["", "", "run-00000"]

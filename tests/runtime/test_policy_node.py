@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from armtune_policies.contract import TaskPair, file_digest, topics
 from armtune_policies.runtime.images import prepare
 from armtune_policies.runtime.policy import Policy
 from armtune_runtime.settings import PolicyNodeParams, PolicyParams
-from armtune_safety.managed_node import COMMAND_QOS, EVENT_QOS, EXIT_CONFIG, LATCHED_QOS, to_ns
+from armtune_safety.managed_node import COMMAND_QOS, EVENT_QOS, EXIT_CONFIG, EXIT_FAILED, LATCHED_QOS, to_ns
 from fixtures.tiny_models import ACTION, OBSERVATION, tiny_head, tiny_policy
 from fixtures.wires import SENTENCE, SIZE, World, joints, mjcf, picture, robot
 from harness import Stack
@@ -31,6 +33,7 @@ def settings(folder: Path, time: str = "lockstep", **policy: Any) -> PolicyNodeP
         policy=PolicyParams(folder=str(folder), **policy),
         robot=robot(),
         task=TASK,
+        run_folder=str(folder.parent / "run"),
         mjcf=mjcf(),
         time=time,
         camera_height_px=SIZE[0],
@@ -96,6 +99,28 @@ def test_tick_is_not_answered_when_another_source_or_episode_holds_the_arm(stack
     assert stack.wait_for(PROPOSALS, Proposal).step == 2
 
 
+def test_steps_of_a_person_are_watched_and_not_proposed_for(stack: Stack, model: Path) -> None:
+    world = up(stack, model)
+    world.episode("run-00000", "showing")
+    world.see(1)
+    world.tick("run-00000", 4, 5, stamp_ns=1, holder="teleop")
+    assert stack.wait_for(topics.OBSERVATION, Observation).step == 4
+    assert not stack.listen(PROPOSALS, Proposal) and not world.desk.calls
+
+
+def test_pictures_and_state_are_recorded_when_there_is_no_policy_yet(stack: Stack) -> None:
+    world = World(stack, lockstep=True)
+    stack.bring_up(NODE, NAME, PolicyNodeParams(**{**vars(settings(Path("x"))), "policy": PolicyParams(folder="")}))
+    world.matched()
+    for phase, holder in (("acting", "policy"), ("showing", "teleop")):
+        world.episode("run-00000", phase)
+        world.see(1)
+        world.tick("run-00000", 0, 5, stamp_ns=1, holder=holder)
+    seen = stack.wait_for(topics.OBSERVATION, Observation)
+    assert len(seen.images) == 1 and len(seen.features) == 0 and seen.observation_digest == OBSERVATION.digest
+    assert not world.desk.calls, "it never asks for the arm"
+
+
 def test_newest_frame_is_used_when_time_is_real(stack: Stack, model: Path) -> None:
     world = up(stack, model, "real")
     stop = world.live()
@@ -146,6 +171,7 @@ def offer_of(folder: Path, version: str) -> PolicyOffer:
     return PolicyOffer(policy_version=version, manifest_path=str(folder), manifest_digest=digest)
 
 
+@pytest.mark.fault("F25")
 def test_offer_waits_for_the_next_episode_when_one_is_running(stack: Stack, model: Path, tmp_path: Path) -> None:
     world = up(stack, model)
     offers = stack.publisher(topics.POLICY_OFFER, PolicyOffer, LATCHED_QOS)
@@ -169,6 +195,7 @@ def test_offer_waits_for_the_next_episode_when_one_is_running(stack: Stack, mode
     assert state.provider == "CPUExecutionProvider" and not state.waiting_version
 
 
+@pytest.mark.fault("F22", "L7")
 def test_offer_is_refused_with_a_reason_when_its_head_was_changed(stack: Stack, model: Path, tmp_path: Path) -> None:
     world = up(stack, model)
     offers = stack.publisher(topics.POLICY_OFFER, PolicyOffer, LATCHED_QOS)
@@ -183,6 +210,7 @@ def test_offer_is_refused_with_a_reason_when_its_head_was_changed(stack: Stack, 
     assert world.act("run-00000")
 
 
+@pytest.mark.fault("F24")
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -201,6 +229,7 @@ def test_node_refuses_to_configure_when_the_model_will_not_do(
     assert says in stack.log(NAME) and "Traceback" not in stack.log(NAME)
 
 
+@pytest.mark.fault("F23")
 def test_node_refuses_to_configure_when_the_model_does_not_know_the_task(stack: Stack, tmp_path: Path) -> None:
     model = tiny_policy(tmp_path / "policy", sentences=("wave",))
     process = stack.start(NODE, NAME, settings(model))
@@ -219,6 +248,24 @@ def test_node_goes_on_when_messages_are_damaged(stack: Stack, model: Path) -> No
     world.see(5)
     world.tick("run-00000", 0, lease, stamp_ns=5)
     assert stack.wait_for(PROPOSALS, Proposal).step == 0
+
+
+@pytest.mark.fault("F27")
+def test_node_ends_to_begin_anew_when_the_worker_that_runs_its_model_is_gone(stack: Stack, model: Path) -> None:
+    world = up(stack, model, worker=sys.executable)
+    lease = world.act("run-00000")
+    world.see(1)
+    world.tick("run-00000", 0, lease, stamp_ns=1)
+    assert stack.wait_for(PROPOSALS, Proposal).step == 0
+    node = stack.processes[NAME]
+    children = [pid for task in Path(f"/proc/{node.pid}/task").glob("*/children") for pid in task.read_text().split()]
+    assert len(children) == 2, "a worker for the encoder, one for the head"
+    os.kill(int(children[0]), signal.SIGKILL)
+    world.see(2)
+    world.tick("run-00000", 1, lease, stamp_ns=2)
+    assert node.wait(timeout=10.0) == EXIT_FAILED, "the runner starts it again"
+    assert "the inference worker could not answer" in stack.log(NAME)
+    assert [p.step for p in stack.listen(PROPOSALS, Proposal)] == [0]
 
 
 def test_node_imports_when_torch_is_not_installed() -> None:

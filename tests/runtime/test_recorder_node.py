@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image, JointState
 
-from armtune_interfaces.msg import Decision, EpisodeState, Observation, RewardAnswer, Step
+from armtune_interfaces.msg import Decision, EpisodeState, GateState, Observation, RewardAnswer, Step
 from armtune_policies.contract import Verdict, topics
 from armtune_policies.store.episode_reader import list_episodes, read_episode
 from armtune_policies.store.settings import RecorderParams
@@ -97,6 +97,7 @@ def file(stack: Stack, folder: Path) -> Path:
     return list_episodes(folder)[0]
 
 
+@pytest.mark.fault("L3")
 def test_episode_file_holds_what_was_sent_when_the_episode_ended(stack: Stack, tmp_path: Path) -> None:
     peer = start(stack, tmp_path)
     peer.frame()
@@ -140,6 +141,7 @@ def test_step_is_told_as_unknown_when_it_was_judged_without_an_answer(stack: Sta
     assert peer.told(2)[1].verdict == RewardAnswer.UNKNOWN
 
 
+@pytest.mark.fault("F35")
 def test_at_most_the_step_in_flight_is_lost_when_the_recorder_is_killed(stack: Stack, tmp_path: Path) -> None:
     peer = start(stack, tmp_path)
     peer.begin()
@@ -163,6 +165,7 @@ def test_file_is_whole_when_the_recorder_is_stopped_in_mid_episode(stack: Stack,
     assert read_episode(list_episodes(tmp_path)[0]).about.reason == "the recorder was stopped"
 
 
+@pytest.mark.fault("F33")
 def test_nothing_is_recorded_and_the_reason_is_told_when_the_disk_is_below_the_floor(
     stack: Stack, tmp_path: Path
 ) -> None:
@@ -181,6 +184,7 @@ def test_nothing_is_recorded_and_the_reason_is_told_when_the_disk_is_below_the_f
     assert list_episodes(tmp_path) == []
 
 
+@pytest.mark.fault("F33")
 def test_episode_ends_whole_with_a_reason_when_the_disk_takes_no_more(stack: Stack, tmp_path: Path) -> None:
     peer = start(stack, tmp_path)
     limit = (40_000, 40_000)
@@ -194,3 +198,20 @@ def test_episode_ends_whole_with_a_reason_when_the_disk_takes_no_more(stack: Sta
         topics.DIAGNOSTICS, DiagnosticArray, lambda said: any("ended early" in status.message for status in said.status)
     )
     assert stack.processes["recorder_node"].poll() is None, "the node goes on"
+
+
+def test_what_led_to_a_fault_is_saved_beside_the_episodes(stack: Stack, tmp_path: Path) -> None:
+    peer = start(stack, tmp_path)
+    peer.begin()
+    gate = stack.publisher(topics.GATE_STATE, GateState, LATCHED_QOS)
+    gate.publish(GateState(armed=True, mode=GateState.RUN))
+    peer.joints()
+    peer.step(1)
+    peer.told(2)
+    gate.publish(GateState(mode=GateState.STOP, latches=["tracking lost for too long"]))
+    stack.until(lambda: bool(list(tmp_path.glob("faults/*.mcap"))), what="a fault saved")
+    (path,) = tmp_path.glob("faults/*.mcap")
+    assert path.name.endswith("-tracking-lost-for-too-long.mcap")
+    with AnyReader([path]) as reader:
+        heard = [connection.topic for connection, _, _ in reader.messages()]
+    assert {topics.OBSERVATION, topics.DECISION, topics.EPISODE_STATE, topics.GATE_STATE} <= set(heard)

@@ -19,7 +19,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock, self.go, self.told = ManualClock(), threading.Semaphore(0), SimpleQueue[Answer]()
         self.begun = threading.Semaphore(0)
-        self.scorer = Scorer(self.score, self.told.put, 0.5, self.clock)
+        self.scorer = Scorer(self.told.put, 0.5, self.clock)
 
     def score(self, images: dict[str, np.ndarray], sentence: str) -> float:
         self.begun.release()
@@ -30,7 +30,7 @@ class Bench:
         return 0.7
 
     def ask(self, step: int, sentence: str = "open") -> None:
-        self.scorer.ask(Question("run-00000", step, {}, sentence, self.clock.now_ns()))
+        self.scorer.ask(Question("run-00000", step, {}, sentence, self.clock.now_ns(), self))
 
     def answer(self) -> tuple[int, float | None]:
         told = self.told.get(timeout=WAIT_S)

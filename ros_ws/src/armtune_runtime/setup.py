@@ -21,6 +21,7 @@ setup(
             "episode_node = armtune_runtime.episode_node:main",
             "recorder_node = armtune_runtime.recorder_node:main",
             "learner_node = armtune_runtime.learner_node:main",
+            "transfer_node = armtune_runtime.transfer_node:main",
         ],
     },
 )

@@ -3,197 +3,196 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from rclpy.clock import Clock, ClockType
-from rclpy.task import Future
+import rclpy.action
+from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from armtune_interfaces.action import Practice
-from armtune_interfaces.msg import EpisodeState, GateState, Proposal, RewardAnswer, StepTick
-from armtune_interfaces.srv import Lease
-from armtune_policies.contract import topics
+from armtune_interfaces import action, msg, srv
+from armtune_policies.contract import SteadyClock, topics
 from armtune_policies.episode import events as e
-from armtune_policies.episode.conductor import Conductor
-from armtune_policies.episode.machine import PracticeMachine
+from armtune_policies.episode.machine import HOLDS
 from armtune_policies.store import nouns
-from armtune_policies.store.episode_reader import next_index
-from armtune_safety.managed_node import CAMERA_QOS, COMMAND_QOS, EVENT_QOS, LATCHED_QOS, ManagedNode, run
+from armtune_policies.store.aside import Aside
+from armtune_safety import managed_node as ros
+from armtune_safety.wire import failing, message_of, sentence
 
-from .homing import SOURCE, Homing
-from .lease import Ask, LeaseKeeper
+from .goal_desk import GoalDesk
+from .lease import HOME, LeaseKeeper
+from .lease_desk import LeaseDesk
+from .motions import SOURCE, Motions
 from .practice_settings import EpisodeNodeParams
+from .practising import WISHES, KeptCounts, conductor
 
-RESUME = f"{topics.PRACTICE}/resume"
 PULSE_S = 0.02
 
 
-class EpisodeNode(ManagedNode):
-    """Plumbing around ``Conductor``, ``Homing`` and ``LeaseKeeper``."""
+class EpisodeNode(ros.ManagedNode):
+    """Plumbing around ``Conductor``, ``Motions`` and ``LeaseKeeper``."""
 
     Params = EpisodeNodeParams
     params: EpisodeNodeParams
-    _is_active = False
-    _server: ActionServer | None = None
-    _goal: Any = None
+    _made, _is_active = ExitStack(), False
+    _tick: msg.StepTick | None
+    _joints: JointState | None
 
     def set_up(self) -> None:
-        p = self.params
-        first = next_index(Path(p.run_folder), p.run_id)
-        machine = PracticeMachine(p.episode, p.task, p.rest_s, p.run_id, p.config_hash, first)
-        self._conductor = Conductor(p.episode, machine)
-        self._homing = Homing(p.robot, p.episode, p.rate_hz)
-        self._keeper = LeaseKeeper()
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._tick: StepTick | None = None
+        p, self._made = self.params, ExitStack()
+        self._aside = self._made.enter_context(closing(Aside()))
+        self._kept = KeptCounts(Path(p.run_folder), by_files=True, write=self._aside.write)
+        self._lockstep, self._conductor = p.time == "lockstep", conductor(p, self._kept.counts)
+        self._motions = Motions(p.robot, p.episode, p.rate_hz, p.mjcf)
+        self._keeper, self._steady, self._tick, self._joints = LeaseKeeper(), SteadyClock(), None, None
+        told = (self._handle, self._announce, lambda: self._conductor.tally)
+        self._goals = GoalDesk(rclpy.action, action.Practice, self._steady, *told)
         self._connect()
 
     def _connect(self) -> None:
-        self._state_pub = self.create_publisher(EpisodeState, topics.EPISODE_STATE, LATCHED_QOS)
-        self._proposal_pub = self.create_publisher(Proposal, topics.proposal(SOURCE), COMMAND_QOS)
-        self._lease_client = self.create_client(Lease, topics.LEASE)
-        wires = [
-            (GateState, topics.GATE_STATE, self._on_gate, LATCHED_QOS),
-            (StepTick, topics.STEP_TICK, self._on_tick, EVENT_QOS),
-            (RewardAnswer, topics.REWARD_ANSWER, self._on_answer, EVENT_QOS),
-            (JointState, topics.JOINT_STATES, self._on_joints, CAMERA_QOS),
+        self._state_pub = self.create_publisher(msg.EpisodeState, topics.EPISODE_STATE, ros.LATCHED_QOS)
+        self._proposal_pub = self.create_publisher(msg.Proposal, topics.proposal(SOURCE), ros.COMMAND_QOS)
+        joints_qos = ros.COMMAND_QOS if self._lockstep else ros.CAMERA_QOS
+        asks = (SOURCE, self.params.episode.lease_s, self._steady, self._keeper)
+        self._desk = LeaseDesk(self, srv.Lease, *asks, lambda _: self._answer_tick())  # it may have ticked before
+        wires: list[Any] = [
+            (msg.GateState, topics.GATE_STATE, self._on_gate, ros.LATCHED_QOS),
+            (msg.StepTick, topics.STEP_TICK, self._on_tick, ros.EVENT_QOS),
+            (msg.RewardAnswer, topics.REWARD_ANSWER, self._on_answer, ros.EVENT_QOS),
+            (msg.Observation, topics.OBSERVATION, self._on_observation, ros.EVENT_QOS),
+            (msg.Decision, topics.DECISION, self._on_decision, ros.EVENT_QOS),
+            (msg.LearnerState, topics.LEARNER_STATE, self._on_learner, ros.LATCHED_QOS),
+            (DiagnosticArray, topics.HEALTH, lambda m: self._handle(e.Fit(sentence(failing(m)))), ros.LATCHED_QOS),
+            (JointState, topics.JOINT_STATES, self._on_joints, joints_qos),
         ]
-        self._wires = [self.create_subscription(*wire) for wire in wires]
-        self._service = self.create_service(Trigger, RESUME, self._on_resume)
-        self._timer = self.create_timer(PULSE_S, self._pulse, clock=self._steady)
-        asked: dict[str, Any] = {"goal_callback": self._on_goal, "handle_accepted_callback": self._on_accepted}
-        asked["cancel_callback"] = lambda _: CancelResponse.ACCEPT
-        self._server = ActionServer(self, Practice, topics.PRACTICE, self._result, **asked)
+        asked: list[Any] = [(topics.operator(key), partial(self._on_key, key)) for key in topics.KEYS]
+        for wire in wires:
+            self._made.callback(self.destroy_subscription, self.create_subscription(*wire))
+        for name, work in [*asked, *((name, partial(self._on_wish, wish)) for name, wish in WISHES.items())]:
+            self._made.callback(self.destroy_service, self.create_service(Trigger, name, work))
+        for name in topics.ACTIONS:
+            self._made.callback(self._goals.serve(self, name).destroy)
+        self._made.callback(self.destroy_timer, self.create_timer(PULSE_S, self._pulse))
 
     def start(self) -> None:
-        self._is_active = True
+        self._is_active = self._goals.is_open = True
         self._announce()
 
     def stop(self) -> None:
         """An episode that is being acted ends as aborted, so that its file can be closed whole."""
         if self._is_active:
             self._handle(e.Cancel("episode_node was stopped"))
-            self._is_active = False
-            self._keeper.want("")
-            self._tend_lease()
+            self._is_active = self._goals.is_open = False
+            self._desk.want("")
 
     def tear_down(self) -> None:
-        if self._server is not None:
-            for wire in self._wires:
-                self.destroy_subscription(wire)
-            self._server.destroy()
-            self.destroy_service(self._service)
-            self.destroy_timer(self._timer)
-            self._server = None
-
-    # -- the action: practice --------------------------------------------------------
-
-    def _on_goal(self, _: Practice.Goal) -> GoalResponse:
-        return GoalResponse.ACCEPT if self._is_active and self._goal is None else GoalResponse.REJECT
-
-    def _on_accepted(self, goal: Any) -> None:
-        """Begin. The goal is executed when practice is over: an awaiting coroutine is polled without pause."""
-        self._goal = goal
-        self._handle(e.Begin(goal.request.episodes, goal.request.steps))
-
-    def _result(self, goal: Any) -> Practice.Result:
-        finish, self._goal = self._finish, None
-        (goal.canceled if finish.is_cancelled and goal.is_cancel_requested else goal.succeed)()
-        return Practice.Result(reason=finish.reason, **vars(self._conductor.tally))
-
-    def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        phase = self._conductor.state.phase
-        response.success = phase == nouns.PAUSED
-        response.message = "" if response.success else f"nothing to resume: practice is {phase}"
-        self._handle(e.Resume())
-        return response
+        self._made.close()
 
     # -- what arrives ----------------------------------------------------------------
 
-    def _on_gate(self, gate: GateState) -> None:
-        now_ns = self._steady.now().nanoseconds
-        self._keeper.seen(gate.lease, now_ns)
-        why = "; ".join([*gate.latches, *gate.reasons]) or ("stopped" if gate.armed else "not armed")
-        self._carry_out(self._conductor.gate(gate.armed, gate.mode, why, gate.holder, now_ns))
+    def _on_wish(self, wish: e.Event, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._handle(wish)
+        state, name = self._conductor.state, type(wish).__name__.lower()
+        response.message = state.phase if response.success else f"nothing to {name}: practice is {state.phase}"
+        return response
 
-    def _on_tick(self, tick: StepTick) -> None:
+    def _on_key(self, key: str, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._is_active and self._carry_out(self._conductor.told(key, self._steady.now_ns()))
+        refused = f"{key}: nothing to say that of, practice is {self._conductor.state.phase}"
+        response.message = (self._conductor.state.reason or key) if response.success else refused
+        return response
+
+    def _on_gate(self, gate: msg.GateState) -> None:
+        now_ns = self._steady.now_ns()
+        self._keeper.seen(gate.lease, now_ns)
+        why = "; ".join(dict.fromkeys([*gate.latches, *gate.reasons])) or ("stopped" if gate.armed else "not armed")
+        self._carry_out(self._conductor.gate(gate.armed, gate.mode, why, gate.holder, now_ns, gate.reasons))
+
+    def _on_tick(self, tick: msg.StepTick) -> None:
         self._tick = tick
-        self._conductor.ticked(tick.episode_id, tick.step, self._steady.now().nanoseconds)
+        self._conductor.ticked(tick.episode_id, tick.step, self._steady.now_ns(), tick.holder)
         self._answer_tick()
 
-    def _on_answer(self, answer: RewardAnswer) -> None:
-        now_ns = self._steady.now().nanoseconds
-        self._carry_out(self._conductor.answered(answer.episode_id, answer.step, answer.verdict, now_ns))
+    def _on_answer(self, said: msg.RewardAnswer) -> None:
+        self._carry_out(self._conductor.answered(said.episode_id, said.step, said.verdict, self._steady.now_ns()))
+
+    def _on_observation(self, seen: msg.Observation) -> None:
+        self._carry_out(self._conductor.saw(seen.episode_id, seen.step, seen.state, self._steady.now_ns()))
+
+    def _on_decision(self, decision: msg.Decision) -> None:
+        if len(decision.allowed):
+            self._conductor.made(decision.episode_id, decision.step, float(decision.allowed[-1]))
+
+    def _on_learner(self, learner: msg.LearnerState) -> None:
+        self._handle(e.Learnt(learner.newest_episode, learner.updates_owed, learner.state == "given up"))
 
     def _on_joints(self, joints: JointState) -> None:
-        if self._conductor.state.phase != nouns.HOMING:
-            return
-        if self._homing.is_home(joints.name, joints.position):
-            self._handle(e.AtHome())
-        else:
-            self._keeper.want("home")
-            self._tend_lease()
+        self._joints, measured = joints, self._motions.joints(joints.name, joints.position)
+        self._conductor.moved(float(measured[-1]))
+        if self._is_active and self._conductor.state.phase == nouns.HOMING and not self._lockstep:
+            self._handle(e.AtHome()) if self._motions.is_home(measured) else self._desk.want(HOME)
+        self._answer_tick()
 
     def _pulse(self) -> None:
-        if self._goal is not None and self._goal.is_cancel_requested:
-            self._handle(e.Cancel("cancelled"))
-        self._carry_out(self._conductor.pulse(self._steady.now().nanoseconds))
-        self._tend_lease()
+        if why := self._goals.end_wanted(self.count_subscribers):
+            self._handle(e.Cancel(why))
+        self._carry_out(self._conductor.pulse(self._steady.now_ns()) if self._is_active else ())
+        self._desk.tend()
 
     # -- what goes out ---------------------------------------------------------------
 
-    def _handle(self, event: e.Event) -> None:
-        if self._is_active:
-            self._carry_out(self._conductor.handle(event, self._steady.now().nanoseconds))
+    def _handle(self, event: e.Event) -> bool:
+        return self._is_active and self._carry_out(self._conductor.handle(event, self._steady.now_ns()))
 
-    def _carry_out(self, commands: Sequence[e.Command]) -> None:
+    def _carry_out(self, commands: Sequence[e.Command]) -> bool:
+        """Do what the machine wants; False when it wants nothing."""
         for command in commands:
             if isinstance(command, e.Announce):
                 self._announce(command.state)
+            elif isinstance(command, e.GoHome):
+                self._motions.go_home()
+                self._desk.want(HOME if self._lockstep and self._is_active else self._keeper.wanted)
+            elif isinstance(command, e.Stroke):  # at home it may never have wanted the arm
+                can = self._motions.stroke(command.points_m)
+                self._desk.want(HOME) if can else self._handle(e.Nudged(made=False))
             elif isinstance(command, e.LetGo):
-                self._keeper.want("")
-                self._tend_lease()
+                self._desk.want("")
             elif isinstance(command, e.Finish):
-                self._finish = command
-                self._goal.execute()
+                self._goals.finished(command)
+        return bool(commands)
 
     def _announce(self, state: nouns.EpisodeState | None = None) -> None:
-        fields = {k: value for k, value in vars(state or self._conductor.state).items() if k != "stamp_ns"}
-        message = EpisodeState(stamp=self.get_clock().now().to_msg(), **fields)
-        self._state_pub.publish(message)
-        if self._goal is not None:
-            self._goal.publish_feedback(Practice.Feedback(state=message, steps=self._conductor.tally.steps))
+        counts = self._kept.keep(self._conductor.counts)
+        said = message_of(msg.EpisodeState, state or self._conductor.state, stamp=self.get_clock().now().to_msg())
+        self._state_pub.publish(said)
+        self._goals.tell(said)
         self.did_work()
-        self.report(phase=message.phase, episode=message.episode_id, reason=message.reason)
+        self.report(self._aside.trouble, phase=said.phase, episode=said.episode_id, reason=said.reason, **counts)
 
     def _answer_tick(self) -> None:
-        """Propose the home pose for the newest tick of our lease, once."""
-        tick = self._tick
-        if tick is None or not self._keeper.lease or tick.lease != self._keeper.lease:
+        """Answer the newest tick of our lease, once; in lockstep from the joints of its very stamp."""
+        tick, joints = self._tick, self._joints
+        if tick is None or joints is None or not self._keeper.lease or tick.lease != self._keeper.lease:
             return
-        self._tick = None
-        fields = {**vars(self._homing.proposal(tick.episode_id, tick.step, tick.lease))}
-        del fields["observation_stamp_ns"]
-        self._proposal_pub.publish(Proposal(stamp=self.get_clock().now().to_msg(), **fields))
+        if self._is_active and (not self._lockstep or joints.header.stamp == tick.stamp):
+            self._move(tick, self._motions.joints(joints.name, joints.position))
 
-    def _tend_lease(self) -> None:
-        if (ask := self._keeper.due(self._steady.now().nanoseconds)) is not None:
-            op = Lease.Request.RELEASE if ask.lease else Lease.Request.ACQUIRE
-            request = Lease.Request(op=op, source=SOURCE, lease=ask.lease, duration_s=self.params.episode.lease_s)
-            self._lease_client.call_async(request).add_done_callback(partial(self._on_lease, ask))
-
-    def _on_lease(self, ask: Ask, future: Future) -> None:
-        answer = future.result()
-        self._keeper.answered(ask, answer.granted, answer.lease, self._steady.now().nanoseconds)
-        self._answer_tick()  # the gate may have ticked before it told us that the arm is ours
+    def _move(self, tick: msg.StepTick, measured: Any) -> None:
+        """Propose the next part of the motion; where one is over, another may follow in the same tick."""
+        while (phase := self._conductor.state.phase) in HOLDS:
+            self._tick = None
+            if proposal := self._motions.proposal(tick.episode_id, tick.step, tick.lease, measured):
+                self._proposal_pub.publish(message_of(msg.Proposal, proposal, stamp=self.get_clock().now().to_msg()))
+                self._conductor.proposed()
+            if proposal or not self._handle(e.AtHome() if phase == nouns.HOMING else e.Nudged()):
+                break
 
 
 def main() -> None:
-    run(lambda: EpisodeNode("episode_node"))
+    ros.run(lambda: EpisodeNode("episode_node"))
 
 
 if __name__ == "__main__":

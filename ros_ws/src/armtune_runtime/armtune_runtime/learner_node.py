@@ -8,12 +8,16 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from armtune_interfaces.msg import EpisodeState, LearnerState, PolicyOffer
+from armtune_interfaces.msg import EpisodeState, LearnerState, PolicyOffer, PolicyState
 from armtune_policies.contract import SteadyClock, topics
+from armtune_policies.store.nouns import EVALUATION
 from armtune_safety.managed_node import LATCHED_QOS, ManagedNode, run
 
-from .learner_process import LearnerProcess, Offer, spawn
-from .settings import LearnerNodeParams
+from .learner_process import LearnerProcess, Offer, job_of, spawn
+from .learning_pace import LearningPace
+from .settings import ONLINE, LearnerNodeParams
+
+POLL_S = 0.05
 
 
 class LearnerNode(ManagedNode):
@@ -26,21 +30,26 @@ class LearnerNode(ManagedNode):
 
     def set_up(self) -> None:
         learner = self.params.learner
+        is_online = learner.recipe == ONLINE
         self._episode = EpisodeState()
+        self._pace = LearningPace(is_online and self.params.time == "lockstep")
+        every = 0 if is_online else learner.refit_every
         self._learner = LearnerProcess(
-            partial(spawn, _job(self.params)), SteadyClock(), learner.restarts, learner.hang_s, learner.refit_every
+            partial(spawn, job_of(self.params)), SteadyClock(), learner.restarts, learner.hang_s, every
         )
         self._made = ExitStack()
         self._state_pub = self.create_publisher(LearnerState, topics.LEARNER_STATE, LATCHED_QOS)
         self._told: dict[str, Any] = {}
         self._offer_pub = self.create_publisher(PolicyOffer, topics.POLICY_OFFER, LATCHED_QOS)
         episode = self.create_subscription(EpisodeState, topics.EPISODE_STATE, self._on_episode, LATCHED_QOS)
-        self._made.callback(self.destroy_subscription, episode)
+        policy = self.create_subscription(PolicyState, topics.POLICY_STATE, self._on_policy, LATCHED_QOS)
+        for made in (episode, policy):
+            self._made.callback(self.destroy_subscription, made)
 
     def start(self) -> None:
         self._works = ExitStack()
         self._works.callback(self._learner.close)
-        self._works.callback(self.destroy_timer, self.create_timer(0.1, self._poll))
+        self._works.callback(self.destroy_timer, self.create_timer(POLL_S, self._poll))
 
     def stop(self) -> None:
         self._works.close()
@@ -50,17 +59,31 @@ class LearnerNode(ManagedNode):
         self._made.close()
 
     def _on_episode(self, state: EpisodeState) -> None:
-        """Count an episode once: when its outcome comes, or another takes its place unseen."""
+        """Count an episode once: when its outcome comes, or another takes its place unseen; none of evaluation's."""
+        if state.purpose == EVALUATION:
+            return
         before, self._episode = self._episode, state
         if before.episode_id and before.episode_id != state.episode_id and not before.outcome:
-            self._learner.finished(before.episode_id)
+            self._ended(before.episode_id)
         if state.outcome and not (before.outcome and before.episode_id == state.episode_id):
-            self._learner.finished(state.episode_id)
+            self._ended(state.episode_id)
+        if state.phase == EpisodeState.ACTING:
+            self._pace.acts(state.episode_id)
+
+    def _ended(self, episode_id: str) -> None:
+        self._learner.finished(episode_id)
+        self._pace.ended(episode_id)
+
+    def _on_policy(self, policy: PolicyState) -> None:
+        self._pace.policy(policy.active_version, policy.waiting_version, policy.refused_version)
 
     def _poll(self) -> None:
-        for offer in self._learner.poll():
-            self._publish(offer)
         learner = self._learner
+        offers = learner.poll()
+        self._pace.paid(learner.concluded, offers)
+        learner.concluded = []
+        for offer in self._pace.due():
+            self._publish(offer)
         is_fine = learner.state != "given up" and not learner.trouble
         self.report(
             learner.trouble or learner.state,
@@ -73,7 +96,7 @@ class LearnerNode(ManagedNode):
         self._tell()
 
     def _tell(self) -> None:
-        """Publish the learner's state when it changed. No pace is set yet, so nothing is owed."""
+        """Publish the learner's state when it changed; in lockstep an episode waits until nothing is owed."""
         learner = self._learner
         said: dict[str, Any] = {
             "state": learner.state,
@@ -81,7 +104,7 @@ class LearnerNode(ManagedNode):
             "reason": learner.trouble,
         }
         said |= {"waiting_episodes": learner.waiting_episodes, "updates_done": learner.updates_done}
-        said |= {"restarts_left": learner.restarts_left}
+        said |= {"restarts_left": learner.restarts_left, "updates_owed": max(learner.left, 1) if self._pace.owes else 0}
         if said != self._told:
             self._told = said
             self._state_pub.publish(LearnerState(stamp=self.get_clock().now().to_msg(), **said))
@@ -92,23 +115,6 @@ class LearnerNode(ManagedNode):
         self._offer_pub.publish(message)
         self.did_work()
         self.get_logger().info(f"offered {offer.version}")
-
-
-def _job(params: LearnerNodeParams) -> dict[str, Any]:
-    """What the process is told."""
-    learner, policy = params.learner, params.policy
-    told = ("recipe", "updates", "batch", "learning_rate", "nice", "memory_mb")
-    return {
-        **{name: getattr(learner, name) for name in told},
-        "policy_folder": policy.folder,
-        "cameras": list(policy.cameras),
-        "height_px": policy.height_px,
-        "width_px": policy.width_px,
-        "rate_hz": policy.rate_hz,
-        "run_folder": params.run_folder,
-        "demos_folder": params.demos_folder,
-        "seed": params.seed,
-    }
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ from typing import IO, Any
 
 from armtune_policies.contract import Clock
 
+from .settings import LearnerNodeParams
+
 PAUSE_NS = 1_000_000_000
 """Between the end of one process and the start of the next."""
 
@@ -26,6 +28,27 @@ class Offer:
     version: str
     folder: str
     manifest_digest: str
+    after: str = ""
+    """The newest episode that was learnt from, where each is paid for by itself."""
+
+
+def job_of(params: LearnerNodeParams) -> dict[str, Any]:
+    """Return what the process is told."""
+    learner, policy = params.learner, params.policy
+    of_all = ("recipe", "pause_unknown", "nice", "memory_mb")
+    of_one = ("updates", "batch", "learning_rate", "utd", "rows", "prior_folder")
+    return {
+        **{name: getattr(learner, name) for name in (*of_all, *of_one)},
+        "more_folders": list(learner.more_folders),
+        "policy_folder": policy.folder,
+        "cameras": list(policy.cameras),
+        "height_px": policy.height_px,
+        "width_px": policy.width_px,
+        "rate_hz": policy.rate_hz,
+        "run_folder": params.run_folder,
+        "demos_folder": params.demos_folder,
+        "seed": params.seed,
+    }
 
 
 def spawn(job: Mapping[str, Any]) -> subprocess.Popen[str]:
@@ -39,8 +62,9 @@ def spawn(job: Mapping[str, Any]) -> subprocess.Popen[str]:
 class LearnerProcess:
     """The process and its state; ``poll`` often, it never blocks.
 
-    A process that ends, or gives no sign for ``hang_s`` while it works, is started again
-    at most ``restarts`` times; a request it left unanswered is asked again. One that refuses its job is given up.
+    With ``refit_every`` 0 each finished episode is asked for by itself, in order (the recipe ``online``). A process
+    that ends, or gives no sign for ``hang_s`` while it works, is started again at most ``restarts`` times; a request
+    it left unanswered is asked again. One that refuses its job is given up.
     """
 
     def __init__(
@@ -56,6 +80,9 @@ class LearnerProcess:
         self._asked = ""
         self.state, self.trouble = "starting", ""
         self.newest_episode, self.updates_done = "", 0
+        self.concluded: list[str] = []
+        """Episodes answered since they were last taken from here, with an offer or without."""
+        self._left = 0
         self.last: dict[str, Any] = {}
 
     @property
@@ -69,6 +96,16 @@ class LearnerProcess:
     @property
     def waiting_episodes(self) -> int:
         return len(self._episodes)
+
+    @property
+    def asked(self) -> str:
+        """The episode that is being learnt from, blank for none."""
+        return self._asked
+
+    @property
+    def left(self) -> int:
+        """Updates still to be made for it, as far as the process has said."""
+        return self._left
 
     def finished(self, episode_id: str) -> None:
         """Note an episode that ended; every ``refit_every`` of them a refit is due."""
@@ -89,9 +126,10 @@ class LearnerProcess:
             self._process.kill()
             self._process.wait(timeout=5)
             self._ended(f"the learner gave no sign for {self._hang_ns / 1e9:g} s", self._restarts_left)
-        elif self._is_ready and not self._asked and len(self._episodes) >= self._every:
-            self._ask(self._episodes[-1])
-            self._episodes.clear()
+        elif self._is_ready and not self._asked and len(self._episodes) >= max(self._every, 1):
+            asked = self._episodes[:] if self._every else self._episodes[:1]
+            del self._episodes[: len(asked)]
+            self._ask(asked[-1])
         return offers
 
     def close(self, timeout_s: float = 1.0) -> None:
@@ -116,7 +154,9 @@ class LearnerProcess:
         try:
             event = json.loads(line)
             kind = event.pop("event")
-            offer = Offer(event["version"], event["folder"], event["manifest_digest"]) if kind == "offer" else None
+            offer = None
+            if kind == "offer" or (kind == "ready" and "version" in event):
+                offer = Offer(event["version"], event["folder"], event["manifest_digest"], event.get("after", ""))
         except (ValueError, KeyError, AttributeError, TypeError):
             self.trouble = f"the learner said {line[:80]!r}, expected one JSON event a line"
             return None
@@ -127,8 +167,11 @@ class LearnerProcess:
             if self._asked:
                 self._ask(self._asked)
         elif kind in ("offer", "nothing"):
-            self._asked, self.state = "", "waiting"
-            self.updates_done += int(event.get("updates", 0))
+            self.concluded.append(self._asked)
+            self._asked, self._left, self.state = "", 0, "waiting"
+            self.updates_done = int(event.get("total", self.updates_done + int(event.get("updates", 0))))
+        elif "of" in event:
+            self._left = int(event["of"]) - int(event.get("update", 0))
         return offer
 
     def _begin(self) -> None:

@@ -8,6 +8,9 @@ RETRY_NS = 500_000_000
 ANSWER_NS = 2_000_000_000
 """A call not answered within this is asked again: the gate may have been restarted."""
 
+HOME, HAND = "home", "hand"
+"""What the arm is wanted for outside an episode: its steps are none of an episode's."""
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -15,6 +18,11 @@ class Ask:
 
     episode_id: str
     lease: int = 0
+
+    @property
+    def counted(self) -> str:
+        """The episode whose steps are counted under the lease; blank outside one."""
+        return "" if self.episode_id in (HOME, HAND) else self.episode_id
 
 
 class LeaseKeeper:
@@ -28,15 +36,23 @@ class LeaseKeeper:
         self._holder: int | None = None
         self._asked: Ask | None = None
         self._asked_ns = self._refused_ns = -ANSWER_NS
+        self._is_silent = False
 
     def want(self, episode_id: str) -> None:
         """Set the episode the arm is wanted for; blank for none."""
         if episode_id != self.wanted:
             self.wanted, self._refused_ns = episode_id, -ANSWER_NS
+        self._is_silent = self._is_silent and not episode_id
+
+    def fall_silent(self) -> None:
+        """Want the arm no more, and do not give it back: the lease runs out, and by that the gate knows a loss."""
+        self.wanted, self._is_silent = "", True
 
     def due(self, now_ns: int) -> Ask | None:
         """Return the call to make now, if any; the caller then reports ``answered``."""
         self._lose_if_taken(now_ns)
+        if self._is_silent:
+            return None
         if self._asked is not None and now_ns - self._asked_ns < ANSWER_NS:
             return None
         if self.lease and self._held_for != self.wanted:
@@ -59,8 +75,10 @@ class LeaseKeeper:
             self._refused_ns = now_ns
 
     def seen(self, holder_lease: int, now_ns: int) -> None:
-        """Note whose lease the gate says it is; ours is lost when that is another."""
+        """Note whose lease the gate says it is: ours is lost if another's, and a free arm is asked for at once."""
         self._holder = holder_lease
+        if not holder_lease:
+            self._refused_ns = -ANSWER_NS
         self._lose_if_taken(now_ns)
 
     def _lose_if_taken(self, now_ns: int) -> None:

@@ -11,30 +11,31 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile
-from rclpy.task import Future
 from sensor_msgs.msg import Image, JointState
 
 from armtune_interfaces.msg import EpisodeState, GateState, Observation, PolicyOffer, PolicyState, Proposal, StepTick
 from armtune_interfaces.srv import Lease
 from armtune_policies.contract import Kind, SteadyClock, topics
 from armtune_policies.runtime.policy import Policy
-from armtune_policies.runtime.slot import PolicySlot
+from armtune_policies.runtime.seats import Seats
 from armtune_policies.store import records
-from armtune_policies.store.manifest import ModelError
+from armtune_policies.store.manifest import ModelError, SessionLost
+from armtune_policies.store.nouns import EVALUATION, HIDDEN, LIVE
 from armtune_safety import managed_node as ros
-from armtune_safety.kinematics import Kinematics
 from armtune_safety.managed_node import ManagedNode, to_ns, to_stamp
 
 from .assemble import Assembler, Missing, Refused, Seen, StepWait
-from .lease import Ask, LeaseKeeper
+from .lease import LeaseKeeper
+from .lease_desk import LeaseDesk
 from .settings import PolicyNodeParams
 from .think import Thinker, Thought, load_policy
 
-SOURCE = "policy"
+SOURCE, WATCHED = "policy", "teleop"
+"""Proposes as the one; watches the steps of the other, that they are recorded as its own."""
 
 
 class PolicyNode(ManagedNode):
-    """Plumbing around ``Assembler``, ``Thinker``, ``LeaseKeeper`` and ``PolicySlot``."""
+    """Plumbing around ``Assembler``, ``Thinker``, ``LeaseKeeper`` and ``Seats``."""
 
     Params = PolicyNodeParams
     params: PolicyNodeParams
@@ -43,15 +44,14 @@ class PolicyNode(ManagedNode):
 
     def set_up(self) -> None:
         params, policy = self.params, self.params.policy
-        self._steady, self._keeper = SteadyClock(), LeaseKeeper()
-        self._thinker = Thinker(policy.observation, params.robot, Kinematics(params.robot, params.mjcf))
-        self._slot, self._made = PolicySlot(load_policy(policy, params.task)), ExitStack()
-        self._made.callback(self._slot.close)
+        self._steady, self._keeper, self._seq = SteadyClock(), LeaseKeeper(), 0
+        self._thinker = Thinker.of(params)
+        self._seats, self._made = Seats(load_policy(policy, params.task), Path(params.run_folder)), ExitStack()
+        self._made.callback(self._seats.close)
         lockstep = params.time == "lockstep"
         self._assembler = Assembler.of(policy, params.robot, params.camera_height_px, params.camera_width_px)
         self._wait = StepWait(self._assembler, lockstep, policy.frame_wait_s, policy.action.period_s)
         self._episode, self._tick, self._counts = EpisodeState(), StepTick(), Counter[str]()
-        self._seq = 0
         records.schemas.typestore()
         self._connect(ros.CAMERA_QOS if not lockstep else ros.COMMAND_QOS)
 
@@ -59,14 +59,16 @@ class PolicyNode(ManagedNode):
         self._observation_pub = self.create_publisher(Observation, topics.OBSERVATION, ros.EVENT_QOS)
         self._proposal_pub = self.create_publisher(Proposal, topics.proposal(SOURCE), ros.COMMAND_QOS)
         self._state_pub = self.create_publisher(PolicyState, topics.POLICY_STATE, ros.LATCHED_QOS)
-        self._lease_client = self.create_client(Lease, topics.LEASE)
+        timing = self.params.policy.lease_s, self._steady
+        self._desk = LeaseDesk(self, Lease, SOURCE, *timing, self._keeper, self._on_lease)
         wires: list[Any] = [
             *((Image, topics.image(n), partial(self._on_image, n), sensor_qos) for n in self.params.policy.cameras),
             (JointState, topics.JOINT_STATES, self._on_joints, sensor_qos),
             (StepTick, topics.STEP_TICK, self._on_tick, ros.COMMAND_QOS),
             (EpisodeState, topics.EPISODE_STATE, self._on_episode, ros.LATCHED_QOS),
             (GateState, topics.GATE_STATE, self._on_gate, ros.LATCHED_QOS),
-            (PolicyOffer, topics.POLICY_OFFER, self._on_offer, ros.LATCHED_QOS),
+            (PolicyOffer, topics.POLICY_OFFER, partial(self._on_offer, self._seats.offer), ros.LATCHED_QOS),
+            (PolicyOffer, topics.POLICY_GUEST, partial(self._on_offer, self._seats.invite), ros.LATCHED_QOS),
         ]
         for wire in wires:
             self._made.callback(self.destroy_subscription, self.create_subscription(*wire))
@@ -102,36 +104,38 @@ class PolicyNode(ManagedNode):
             self._answer()
 
     def _on_tick(self, tick: StepTick) -> None:
-        if not self._is_active or tick.holder != SOURCE or not tick.episode_id == self._keeper.wanted != "":
+        wanted = {SOURCE: self._keeper.wanted, WATCHED: self._episode.episode_id if self._is_live else ""}
+        if not tick.episode_id == wanted.get(tick.holder, "") != "":
             self._wait.close()
             return
         self._tick = tick
-        if self._wait.open(to_ns(tick.stamp), self._steady.now_ns()):
-            self._counts["unanswered"] += 1
+        self._counts["unanswered"] += self._wait.open(to_ns(tick.stamp), self._steady.now_ns())
         self._patience.reset()
         self._answer()
 
     def _on_episode(self, state: EpisodeState) -> None:
         if state.phase == EpisodeState.READY or state.episode_id != self._episode.episode_id:
-            self._slot.at_episode_start()
+            self._seats.at_episode_start(state.purpose == EVALUATION)
         self._episode = state
         self._wish()
 
     def _wish(self) -> None:
         """Want the arm while an episode is acted, and only then."""
-        state = self._episode
-        is_acting = self._is_active and state.phase == EpisodeState.ACTING and not state.outcome
-        self._keeper.want(state.episode_id if is_acting else "")
-        if not is_acting:
+        acts = self._is_live and self._episode.phase == EpisodeState.ACTING and self._seats.current.acts
+        self._keeper.want(self._episode.episode_id if acts else "")
+        if not self._is_live:
             self._wait.close()
         self._tend()
+
+    @property
+    def _is_live(self) -> bool:
+        return self._is_active and self._episode.phase in LIVE and not self._episode.outcome
 
     def _on_gate(self, gate: GateState) -> None:
         self._keeper.seen(gate.lease, self._steady.now_ns())
 
-    def _on_offer(self, offer: PolicyOffer) -> None:
-        if offer.policy_version != self._slot.current.version:
-            self._slot.offer(Path(offer.manifest_path), offer.policy_version, offer.manifest_digest)
+    def _on_offer(self, take: Callable[[Path, str, str], None], offer: PolicyOffer) -> None:
+        take(Path(offer.manifest_path), offer.policy_version, offer.manifest_digest)
 
     def _answer(self) -> None:
         """Answer the open tick as soon as what it needs is there."""
@@ -143,48 +147,44 @@ class PolicyNode(ManagedNode):
         if seen is None:
             return
         self._patience.cancel()
-        policy = self._slot.current
+        policy = self._seats.current
         try:
-            thought = self._thinker.think(policy, seen, self._episode.sentence)
+            thought = self._thinker.think(policy, seen, self._episode, self._tick.step)
         except ModelError as why:
             self._warn("failed", str(why))
+            if isinstance(why, SessionLost):  # the runner starts a new process, which opens the model anew
+                self.fail(str(why))
             return
-        self._propose(self._tick, policy, seen, thought)
+        if self._tick.holder == SOURCE:
+            self._propose(self._tick, policy, seen, thought)
         self._observation_pub.publish(records.encode(thought.observation(self._tick, policy, seen))[1])
         self.did_work()
-        self.report(**self._thinker.p50_ms, **self._counts)  # type: ignore[arg-type]
+        self.report(provider=policy.provider, **self._thinker.p50_ms, **self._counts)  # type: ignore[arg-type]
 
     def _propose(self, tick: StepTick, policy: Policy, seen: Seen, thought: Thought) -> None:
         self._seq += 1
         proposal = Proposal(episode_id=tick.episode_id, step=tick.step, source=SOURCE, seq=self._seq, lease=tick.lease)
-        proposal.stamp = self.get_clock().now().to_msg()
-        proposal.observation_stamp = to_stamp(seen.stamp_ns)
+        proposal.stamp, proposal.observation_stamp = self.get_clock().now().to_msg(), to_stamp(seen.stamp_ns)
         proposal.spec_digest, proposal.policy_version = policy.manifest.action.digest, policy.version
         proposal.kind, proposal.values = int(Kind.TOOL_DELTA), thought.proposed.tolist()
         self._proposal_pub.publish(proposal)
 
     def _tend(self) -> None:
-        """Make the lease call that is due, and tell what changed in the slot."""
-        if self._lease_client.service_is_ready() and (ask := self._keeper.due(self._steady.now_ns())) is not None:
-            operation = Lease.Request.RELEASE if ask.lease else Lease.Request.ACQUIRE
-            request = Lease.Request(op=operation, source=SOURCE, episode_id=ask.episode_id, lease=ask.lease)
-            request.duration_s = self.params.policy.lease_s
-            self._lease_client.call_async(request).add_done_callback(partial(self._on_lease, ask))
-        state = self._slot.state
+        """Make the lease call that is due, and tell what changed of who acts."""
+        self._desk.tend()
+        state = self._seats.state
         if self._told != (state, self._episode.episode_id):
             self._told = (state, self._episode.episode_id)
-            message = PolicyState(**vars(state), provider=self._slot.current.provider)
+            message = PolicyState(**vars(state), provider=self._seats.current.provider)
             message.stamp = self.get_clock().now().to_msg()
             message.inference_p50_s = self._thinker.p50_ms["inference_p50_ms"] / 1e3
             self._state_pub.publish(message)
-            self.report(policy=state.active_version, provider=message.provider)
+            shown = HIDDEN if self._episode.purpose == EVALUATION else state.active_version
+            self.report(self._seats.trouble, policy=shown, provider=message.provider)
 
-    def _on_lease(self, ask: Ask, future: Future) -> None:
-        answer = future.result()
-        self._keeper.answered(ask, answer.granted, answer.lease, self._steady.now_ns())
-        if not answer.granted and self._keeper.wanted:
-            self._warn("lease_refused", answer.reason)
-        self._tend()
+    def _on_lease(self, refused: str) -> None:
+        if refused and self._keeper.wanted and self._tick.holder != WATCHED:
+            self._warn("lease_refused", refused)
 
     def _warn(self, kind: str, why: str) -> None:
         self._counts[kind] += 1

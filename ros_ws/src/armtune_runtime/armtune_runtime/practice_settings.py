@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from armtune_policies.contract import Checked, TaskPair, num, text
+from armtune_policies.contract import Checked, TaskPair, choice, num, text
 from armtune_policies.contract.spec import MIN_RATE_HZ
 from armtune_policies.episode.settings import EpisodeParams
 from armtune_policies.store.settings import RecorderParams
 from armtune_safety.settings import RobotParams
+
+TIMES = ("real", "lockstep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +23,14 @@ class EpisodeNodeParams(Checked):
     run_id: str = text(doc="episodes are called <run_id>-<index>")
     run_folder: str = text(doc="of this run; its episode files say which index is next")
     config_hash: str = text("", doc="of the whole config, quoted in every state")
+    calibration_hash: str = text("", doc="of what was measured on the robot, quoted likewise; blank: nothing was")
     rest_s: float = num(1.0, low=0.0, high=3600.0, doc="pause between episodes, on the wall clock [s]")
     rate_hz: float = num(MIN_RATE_HZ, low=MIN_RATE_HZ, high=50.0, doc="control steps per second")
+    mjcf: str = text("", doc="absolute path of the robot's MJCF description; blank: the arm makes no nudges")
+    demos_folder: str = text("", doc="run whose demonstrations show where to push; blank: practice's own successes")
+    seed: int = num(0, low=0, high=2**31 - 1, doc="of nudges")
+    time: str = choice("real", of=TIMES, doc="lockstep: every step waits for what is judged of it")
+    learns: bool = text(False, doc="whether an episode waits until the learner owes nothing")
 
 
 @dataclass(frozen=True, kw_only=True)

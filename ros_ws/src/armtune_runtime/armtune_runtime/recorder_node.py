@@ -7,19 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image, JointState
 
-from armtune_interfaces.msg import Decision, EpisodeState, Observation, RewardAnswer, Step
+from armtune_interfaces.msg import Decision, EpisodeState, GateState, Observation, RewardAnswer, Step
 from armtune_policies.contract import topics
 from armtune_policies.store import nouns, records, schemas
-from armtune_policies.store.recording import Raw, Recording, evidence_topic
+from armtune_policies.store.filming import Filming
+from armtune_policies.store.nouns import Raw
+from armtune_policies.store.recording import Recording
+from armtune_policies.store.ring import Faults
 from armtune_policies.store.salvage import salvage_folder
 from armtune_policies.store.step_table import Row
-from armtune_safety.managed_node import CAMERA_QOS, EVENT_QOS, LATCHED_QOS, ManagedNode, run
+from armtune_safety.managed_node import EVENT_QOS, LATCHED_QOS, STREAM_QOS, ManagedNode, run
 
 from .practice_settings import RecorderNodeParams
 
@@ -37,12 +39,16 @@ class RecorderNode(ManagedNode):
         folder = Path(self.params.run_folder)
         folder.mkdir(parents=True, exist_ok=True)
         schemas.typestore()
-        self._salvage(folder / "episodes")
+        for home in (folder, folder / nouns.EVALUATIONS):
+            self._salvage(home / "episodes")
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._state = nouns.EpisodeState()
-        self._frames: dict[str, bytes] = {}
         self._seen_step = ("", -1)
-        self._recording = Recording(folder, self.params.recorder, ThreadPoolExecutor(1, "close-files"))
+        recorder = self.params.recorder
+        self._filming = Filming(self.params.camera_names if recorder.evidence else (), recorder)
+        pool = ThreadPoolExecutor(1, "close-files")
+        self._faults = Faults(folder, recorder, ThreadPoolExecutor(1, "save-faults"))
+        self._recording = Recording(folder, recorder, pool, self._filming.is_owed)
         self._step_pub = self.create_publisher(Step, topics.STEP, EVENT_QOS)
         self._subscribe()
         self._timer = self.create_timer(TIME_PERIOD_S, self._on_time, clock=self._steady)
@@ -54,11 +60,12 @@ class RecorderNode(ManagedNode):
             self._raw(kind, topic, partial(self._on_part, topic), EVENT_QOS) for topic, kind in parts.items()
         ]
         self._wires.append(self._raw(EpisodeState, topics.EPISODE_STATE, self._on_state, LATCHED_QOS))
-        self._wires.append(self._raw(JointState, topics.JOINT_STATES, self._on_joints, CAMERA_QOS))
+        self._wires.append(self._raw(JointState, topics.JOINT_STATES, self._on_joints, STREAM_QOS))
         if self.params.recorder.evidence:
             for camera in self.params.camera_names:
-                keep = partial(self._frames.__setitem__, camera)
-                self._wires.append(self._raw(Image, topics.image(camera), keep, CAMERA_QOS))
+                self._wires.append(self._raw(Image, topics.image(camera), partial(self._on_frame, camera), STREAM_QOS))
+        if self.params.recorder.ring_s:
+            self._wires.append(self._raw(GateState, topics.GATE_STATE, self._on_gate, LATCHED_QOS))
 
     def start(self) -> None:
         self._is_active = True
@@ -66,6 +73,8 @@ class RecorderNode(ManagedNode):
     def stop(self) -> None:
         if self._recording is not None and self._is_active:
             self._is_active = False
+            self._filming.settle()
+            self._keep_views()
             self._recording.stop("the recorder was stopped")
 
     def tear_down(self) -> None:
@@ -74,6 +83,7 @@ class RecorderNode(ManagedNode):
             for wire in self._wires:
                 self.destroy_subscription(wire)
             self.destroy_timer(self._timer)
+            self._filming.close()
         self._recording = None
 
     # -- what arrives --------------------------------------------------------------
@@ -82,6 +92,7 @@ class RecorderNode(ManagedNode):
         if self._is_active:
             state: Any = records.decode(schemas.EPISODE_STATE, data)
             self._tell(self._recording.on_state(state, self._steady.now().nanoseconds))
+            self._remember(Raw(topics.EPISODE_STATE, schemas.EPISODE_STATE, self._log_ns(), data))
             self._state = state
 
     def _on_part(self, topic: str, data: bytes) -> None:
@@ -94,33 +105,57 @@ class RecorderNode(ManagedNode):
             self.get_logger().error(f"a message on {topic} is not recorded: {why}")
             return
         raw = Raw(topic, type_name, self._log_ns(), data)
-        if isinstance(part, nouns.Observation):
-            self._keep_evidence(part.episode_id, part.step)
+        self._remember(raw)
+        if isinstance(part, nouns.Observation) and (part.episode_id, part.step) != self._seen_step:
+            self._seen_step = (part.episode_id, part.step)
+            self._filming.on_step(*self._seen_step, part.image_stamps_ns, raw.stamp_ns)
+        self._keep_views()
         self._tell(self._recording.on_part(part, raw, self._steady.now().nanoseconds))
 
     def _on_joints(self, data: bytes) -> None:
-        if self._is_active and self._recording.is_recording:
-            self._recording.on_side(Raw(topics.JOINT_STATES, schemas.JOINT_STATE, self._log_ns(), data))
+        if not self._is_active:
+            return
+        raw = Raw(topics.JOINT_STATES, schemas.JOINT_STATE, self._log_ns(), data)
+        self._remember(raw)
+        if self._recording.is_recording:
+            self._recording.on_side(raw)
+
+    def _on_frame(self, camera: str, data: bytes) -> None:
+        if self._is_active:
+            self._filming.on_frame(camera, data, self._log_ns())
+            self._keep_views()
+
+    def _on_gate(self, data: bytes) -> None:
+        """A latch that was not there before is a fault: save what led to it."""
+        if not self._is_active:
+            return
+        raw = Raw(topics.GATE_STATE, schemas.GATE_STATE, self._log_ns(), data)
+        self._remember(raw)
+        self._faults.on_latches(schemas.decode(schemas.GATE_STATE, data).latches, raw.stamp_ns)
 
     def _on_time(self) -> None:
-        if self._is_active:
-            self._tell(self._recording.on_time(self._steady.now().nanoseconds))
-            if (trouble := self._recording.trouble) not in ("", self._trouble):
-                self.get_logger().error(trouble)
-            self._trouble = trouble
-            level = DiagnosticStatus.ERROR if trouble else DiagnosticStatus.OK
-            self.report(trouble, level=level, episodes=len(self._recording.finished))
-
-    def _keep_evidence(self, episode_id: str, step: int) -> None:
-        """Keep the newest full-size view of each camera beside a step, once."""
-        if (episode_id, step) == self._seen_step:
+        if not self._is_active:
             return
-        self._seen_step = (episode_id, step)
-        for camera, data in self._frames.items():
-            jpeg = as_jpeg(data, self.params.recorder.jpeg_quality)
-            if jpeg is not None:
-                raw = Raw(evidence_topic(camera), schemas.COMPRESSED_IMAGE, self._log_ns(), jpeg)
-                self._recording.on_side(raw, episode_id, step)
+        self._keep_views()
+        self._tell(self._recording.on_time(self._steady.now().nanoseconds))
+        for path in self._faults.settle():
+            self.get_logger().warning(f"what led to the fault is in {path}")
+        trouble = self._recording.trouble or self._faults.trouble or self._filming.trouble
+        if trouble not in ("", self._trouble):
+            self.get_logger().error(trouble)
+        self._trouble = trouble
+        level = DiagnosticStatus.ERROR if trouble else DiagnosticStatus.OK
+        facts = {"encode_ms": round(self._filming.cost_ms, 2), "frames_lost": self._filming.lost}
+        self.report(trouble, level=level, episodes=len(self._recording.finished), faults=self._faults.saved, **facts)
+
+    def _keep_views(self) -> None:
+        """Write the full-size views that are compressed by now."""
+        for raw, episode_id, step in self._filming.ready():
+            self._remember(raw)
+            self._recording.on_side(raw, episode_id, step)
+
+    def _remember(self, raw: Raw) -> None:
+        self._faults.remember(raw, self._steady.now().nanoseconds)
 
     # -- what goes out -------------------------------------------------------------
 
@@ -148,27 +183,13 @@ class RecorderNode(ManagedNode):
 
     def _salvage(self, episodes: Path) -> None:
         for done in salvage_folder(episodes):
-            where = done.path.name if done.path else "nothing, it is in .trash"
-            self.get_logger().warning(f"salvaged {done.part.name}: {done.steps} whole steps, {done.lost} lost: {where}")
+            self.get_logger().warning(done.text)
 
     def _raw(self, kind: type, topic: str, callback: Any, qos: Any) -> Any:
         return self.create_subscription(kind, topic, callback, qos, raw=True)
 
     def _log_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
-
-
-def as_jpeg(data: bytes, quality: int) -> bytes | None:
-    """Return a CompressedImage, as CDR, of an rgb8 Image given as CDR; None for another encoding."""
-    image = schemas.decode(schemas.IMAGE, data)
-    if image.encoding != "rgb8" or len(image.data) != image.height * image.width * 3:
-        return None
-    pixels = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width, 3)
-    done, jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        return None
-    message = schemas.message(schemas.COMPRESSED_IMAGE, header=image.header, format="jpeg", data=jpeg.reshape(-1))
-    return schemas.encode(message)
 
 
 def main() -> None:

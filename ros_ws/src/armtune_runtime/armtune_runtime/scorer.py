@@ -5,21 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from armtune_policies.contract import Clock
+from armtune_policies.store.manifest import SessionLost
+
+THREAD = "score"
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One observation to be scored: rgb8 at policy size by camera, uint8, (H, W, 3), and the sentence."""
+    """One observation to be scored: rgb8 at policy size by camera, uint8, (H, W, 3), and the sentence.
+
+    ``model`` is who is asked, by its ``score``: the model in use may be another when the answer comes.
+    """
 
     episode_id: str
     step: int
     images: Mapping[str, np.ndarray]
     sentence: str
     asked_ns: int
+    model: Any
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,8 @@ class Answer:
     probability: float | None
     latency_s: float
     why: str = ""
+    is_lost: bool = False
+    """What runs the model is gone: it will not answer again."""
 
 
 class Scorer:
@@ -39,21 +49,15 @@ class Scorer:
     after its deadline is told as well: it may still patch the record.
     """
 
-    def __init__(
-        self,
-        score: Callable[[Mapping[str, np.ndarray], str], float],
-        tell: Callable[[Answer], None],
-        deadline_s: float,
-        clock: Clock,
-    ) -> None:
-        self._score, self._tell, self._clock = score, tell, clock
+    def __init__(self, tell: Callable[[Answer], None], deadline_s: float, clock: Clock) -> None:
+        self._tell, self._clock = tell, clock
         self._deadline_ns = round(deadline_s * 1e9)
         self._changed = threading.Condition()
         self._waiting: Question | None = None
         self._open: list[Question] = []
         self._busy_since_ns = -1
         self._quit = False
-        self._thread = threading.Thread(target=self._work, name="score", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
         self._thread.start()
 
     def ask(self, question: Question) -> None:
@@ -118,7 +122,7 @@ class Scorer:
 
     def _answer(self, question: Question) -> Answer:
         try:
-            probability = self._score(question.images, question.sentence)
+            probability = question.model.score(question.images, question.sentence)
         except (ValueError, OSError, RuntimeError) as why:
-            return Answer(question, None, self._age_s(question), str(why))
+            return Answer(question, None, self._age_s(question), str(why), isinstance(why, SessionLost))
         return Answer(question, probability, self._age_s(question))

@@ -6,22 +6,24 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from armtune_policies.contract import ObservationSpec, StepTick, TaskPair
+from armtune_policies.contract import STATE_NAMES, ObservationSpec, StepTick, TaskPair
+from armtune_policies.runtime.exploration import Exploration
 from armtune_policies.runtime.images import prepare
-from armtune_policies.runtime.ort_session import OrtSession
+from armtune_policies.runtime.onlooker import Onlooker
 from armtune_policies.runtime.policy import Policy, embedding
-from armtune_policies.store.nouns import Observation
+from armtune_policies.runtime.providers import Hardware
+from armtune_policies.store.manifest import ModelError
+from armtune_policies.store.nouns import PRACTICE, EpisodeState, Observation
 from armtune_safety.kinematics import Kinematics
 from armtune_safety.settings import RobotParams
 
 from .assemble import Seen
-from .settings import PolicyParams
+from .settings import PolicyNodeParams, PolicyParams
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Thought:
             state=self.state,
             features=self.features,
             encoder_digest=policy.encoder_digest,
-            observation_digest=policy.manifest.observation.digest,
+            observation_digest=policy.observation_digest,
             state_stamp_ns=seen.joints.stamp_ns,
             image_stamps_ns={camera: frame.stamp_ns for camera, frame in seen.frames.items()},
         )
@@ -59,12 +61,21 @@ class Thought:
 class Thinker:
     """Turns what was seen into a thought, and remembers how long it took."""
 
-    def __init__(self, spec: ObservationSpec, robot: RobotParams, kinematics: Kinematics) -> None:
-        self._spec, self._robot, self._kinematics = spec, robot, kinematics
+    def __init__(
+        self, spec: ObservationSpec, robot: RobotParams, kinematics: Kinematics, exploration: Exploration
+    ) -> None:
+        self._spec, self._robot, self._kinematics, self._exploration = spec, robot, kinematics, exploration
         self._took_s: deque[tuple[float, float, float]] = deque(maxlen=200)
 
-    def think(self, policy: Policy, seen: Seen, sentence: str) -> Thought:
-        """Run the policy once.
+    @classmethod
+    def of(cls, params: PolicyNodeParams) -> Thinker:
+        """Return the thinker of a node."""
+        p, kinematics = params.policy, Kinematics(params.robot, params.mjcf)
+        exploration = Exploration(p.action, p.explore, p.explore_last, p.explore_episodes, params.seed)
+        return cls(p.observation, params.robot, kinematics, exploration)
+
+    def think(self, policy: Policy, seen: Seen, episode: EpisodeState, step: int) -> Thought:
+        """Run the policy once, for a step of an episode: by its mean, but that practice explores.
 
         Raises:
             ModelError: for a sentence it does not know, or an answer that is not finite.
@@ -77,7 +88,9 @@ class Thinker:
         state = self._kinematics.tool_state(joints_rad, opening)
         ready_s = time.perf_counter()
         features = policy.features(images)
-        proposed = policy.propose(features, state, sentence)
+        proposed = policy.propose(features, state, episode.sentence)
+        if episode.purpose == PRACTICE:
+            proposed = self._exploration.strayed(proposed, episode.index, step)
         done_s = time.perf_counter()
         self._took_s.append((ready_s - start_s, done_s - ready_s, seen.age_s))
         return Thought(images, state, features, proposed, ready_s - start_s, done_s - ready_s)
@@ -90,14 +103,37 @@ class Thinker:
         return {name: round(1e3 * median(column), 3) for name, column in zip(names, columns)}
 
 
+def check_pace(policy: Policy, params: PolicyParams, sentence: str) -> None:
+    """Refuse a policy that cannot answer within a control period here, as on the processor where a GPU was wanted.
+
+    Raises:
+        ModelError: naming what it runs on.
+    """
+    images = {name: np.zeros((params.height_px, params.width_px, 3), np.uint8) for name in params.cameras}
+    took_s = []
+    for _ in range(3):
+        start_s = time.perf_counter()
+        policy.propose(policy.features(images), np.zeros(len(STATE_NAMES)), sentence)
+        took_s.append(time.perf_counter() - start_s)
+    if not median(took_s) < params.action.period_s:
+        raise ModelError(
+            f"{params.folder}: a step takes {1e3 * median(took_s):.0f} ms on {policy.provider}, more than the control "
+            f"period of {1e3 * params.action.period_s:.0f} ms; {params.providers[0]} was wanted first, "
+            "`armtune doctor` says what there is"
+        )
+
+
 def load_policy(params: PolicyParams, task: TaskPair) -> Policy:
-    """Verify and load the policy, warmed up, and make sure that it knows both sentences.
+    """Verify and load the policy, warmed up, and make sure that it knows both sentences; without a folder, look on.
 
     Raises:
         ModelError: in one sentence.
     """
-    open_session = partial(OrtSession, providers=params.providers)
-    policy = Policy.load(Path(params.folder), params.action, params.observation, open_session)
+    if not params.folder:
+        return Onlooker(params.observation)
+    hardware = Hardware(params.providers, params.worker, params.half, params.action.period_s / 2)
+    policy = Policy.load(Path(params.folder), params.action, params.observation, hardware.open_session)
     for sentence in (task.forward, task.backward):
         embedding(policy.sentences, sentence)
+    check_pace(policy, params, task.forward)
     return policy
