@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -9,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from armtune_drivers.settings import CameraNodeParams, CameraParams
 from armtune_policies.contract import topics
-from armtune_safety.managed_node import CAMERA_QOS, EXIT_CONFIG, to_ns
+from armtune_safety.managed_node import CAMERA_QOS, EXIT_CONFIG, EXIT_FAILED, to_ns
 from harness import Stack
 
 NODE = "armtune_drivers.camera_node"
@@ -46,6 +48,22 @@ def test_node_ends_with_a_sentence_when_the_folder_is_missing(stack: Stack, tmp_
     stack.transition("camera", Transition.TRANSITION_CONFIGURE, expect=False)
     assert process.wait(timeout=10) == EXIT_CONFIG
     assert "no such folder of images" in stack.log("camera")
+
+
+def test_node_ends_with_a_sentence_when_a_picture_claims_more_than_anybody_decodes(
+    stack: Stack, tmp_path: Path
+) -> None:
+    folder = pictures(tmp_path / "in")
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (folder / "99.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    )
+    process = stack.start(NODE, "camera", settings(folder))
+    for step in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        stack.transition("camera", step)
+    assert process.wait(timeout=10) == EXIT_FAILED
+    assert "99.png: not an image OpenCV can read, or truncated" in stack.log("camera")
 
 
 def test_frames_come_again_when_the_node_is_reactivated(stack: Stack, tmp_path: Path) -> None:

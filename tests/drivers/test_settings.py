@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from armtune_drivers.settings import CameraParams
+from armtune_drivers.settings import ArmParams, CameraParams
 from armtune_policies.contract import ConfigError
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "configs/camera").glob("*.yaml"))
@@ -29,3 +29,11 @@ def test_params_refuse_when_names_repeat() -> None:
 def test_path_says_which_cameras_exist_when_the_name_is_unknown() -> None:
     with pytest.raises(ConfigError, match="known: front"):
         CameraParams().path_of("back")
+
+
+@pytest.mark.parametrize(("name", "value"), [("watchdog_s", 0.05), ("lost_share", 0.1)])
+def test_bound_that_a_widowx_ai_cannot_keep_is_refused(name: str, value: float) -> None:
+    wxai = yaml.safe_load((FILES[0].parents[1] / "arm/wxai.yaml").read_text())
+    ArmParams.from_mapping(wxai)
+    with pytest.raises(ConfigError, match=f"{name}: expected .*, got {value:g}; trossen: .*, leave it out"):
+        ArmParams.from_mapping({**wxai, name: value})

@@ -16,7 +16,10 @@ setup(
     ],
     entry_points={
         "console_scripts": [
+            "arm_node = armtune_drivers.arm_node:main",
+            "camera_check_node = armtune_drivers.camera_check_node:main",
             "camera_node = armtune_drivers.camera_node:main",
+            "ros2_control_node = armtune_drivers.ros2_control_node:main",
         ],
     },
 )

@@ -1,4 +1,4 @@
-"""Frames from an image folder, a video file or a UVC camera, as plain iterators.
+"""Frames from an image folder, a video file or a UVC camera, as plain iterators; ``realsense`` has its own.
 
 Each source yields rgb8 images, uint8, shape (height_px, width_px, 3), forever when it
 loops; what is missing or broken is refused in one sentence when the source is opened.
@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 
 from armtune_policies.contract import ConfigError
+from armtune_policies.store.pictures import read_picture
 
 from .settings import CameraParams
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def open_frames(params: CameraParams, name: str) -> Iterator[np.ndarray]:
@@ -56,9 +57,17 @@ def _files(params: CameraParams, path: str) -> Iterator[np.ndarray]:
         raise ConfigError(f"{folder}: no {' '.join(SUFFIXES)} files in this folder")
     while True:
         for image in images:
-            yield _fitting(cv2.imread(str(image), cv2.IMREAD_COLOR), params, str(image))
+            yield _fitting(_bgr(image), params, str(image))
         if not params.loop:
             return
+
+
+def _bgr(image: Path) -> np.ndarray | None:
+    """A picture as OpenCV has it, or None for what is none."""
+    try:
+        return read_picture(image)[..., ::-1]
+    except ValueError:
+        return None
 
 
 def _video(params: CameraParams, path: str) -> Iterator[np.ndarray]:
