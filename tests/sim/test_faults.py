@@ -24,7 +24,7 @@ SAMPLES = {
     CLOCK: lambda: SimpleNamespace(clock=SimpleNamespace(sec=100, nanosec=5)),
 }
 NAMED = [
-    *(f"camera.{n}" for n in ("stall", "freeze", "corrupt", "black", "future")),
+    *(f"camera.{n}" for n in ("stall", "freeze", "corrupt", "black", "shift", "future")),
     *(f"joints.{n}" for n in ("stall", "freeze", "nan", "drop_name", "shuffle")),
     *(f"policy.{n}" for n in ("nan", "huge", "slow", "repeat", "reorder", "future", "wrong_spec", "stall")),
     "clock.stop",

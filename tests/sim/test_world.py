@@ -8,6 +8,7 @@ import pytest
 
 from armtune_policies.contract import DIRECTIONS, ConfigError
 from armtune_policies.contract.paths import config_root
+from armtune_sim.scene import DISTRACTORS
 from armtune_sim.settings import SimParams
 from armtune_sim.tasks import TASKS
 from armtune_sim.world import TICK_NS, World
@@ -99,6 +100,8 @@ def test_names_are_listed_when_task_or_camera_is_unknown(gated) -> None:
 def test_scene_is_refused_when_the_description_is_missing_or_lacks_a_part(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such file"):
         World(tmp_path / "none.xml", "drawer", SimParams())
+    with pytest.raises(ValueError, match="this arm is not simulated, take robot=wx250s"):
+        World(ARM.with_name("so101.xml"), "drawer", SimParams())
     parts = (("numeric", "max_velocity"), ("key", "home"), ("site", "tool0"))
     for kind, name in parts:
         file = tmp_path / "arm.xml"
@@ -114,6 +117,16 @@ def test_scene_is_always_the_same_when_variation_and_looks_are_off() -> None:
         world.reset(seed, "forward")
         ends.append(world.data.qpos.copy())
     np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize("looks", [0.0, 0.5])
+def test_what_stands_about_stays_on_one_labs_table(looks: float) -> None:
+    world = World(ARM, "bin_sort", SimParams(looks=looks))
+    about = []
+    for seed in (1, 2):
+        world.reset(seed, "forward")
+        about.append(np.stack([world.model.body(name).pos for name in DISTRACTORS]))
+    assert np.array_equal(*about) == (looks == 0.0)
 
 
 def test_peg_stands_up_again_when_it_is_laid_down(gated) -> None:

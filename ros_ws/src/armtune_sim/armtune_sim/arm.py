@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from armtune_policies.contract import Clock, ConfigError, Direction
+from armtune_safety.following import Array, Follower
 from armtune_safety.settings import RobotParams
 
 from .arm_log import ArmLog, Source
-from .following import Array, Follower
 from .world import TICK_NS, World
 
 _LATE_TICKS = 5

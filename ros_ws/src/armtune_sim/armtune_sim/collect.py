@@ -76,7 +76,12 @@ def collect(
             config_hash=config_hash,
         )
         options = {"direction": direction, "episode_id": about.episode_id, "keep_scene": keeps_scene(env, take)}
-        with EpisodeWriter(folder, about, {"world_seed": str(scene_seed), "noise": str(noise)}) as writer:
+        world = {
+            "world_seed": scene_seed,
+            **{f"world_{key}": value for key, value in vary(env).items()},
+            "noise": noise,
+        }
+        with EpisodeWriter(folder, about, {key: str(value) for key, value in world.items()}) as writer:
             env.reset(seed=scene_seed, options=options)
             done_step = _demonstrate(env, expert, writer, about.episode_id, task.episode_steps)
             is_success = done_step is not None
@@ -88,6 +93,12 @@ def prepared(env: ArmEnv, task: TaskPair, take: Take, seed: int, noise: float, i
     """Return the seed of a take's own scene, and its expert."""
     scene_seed, rng = chance(seed, take.direction, index)
     return scene_seed, make_expert(task.name, take.direction, rng, noise, float(take.is_spoilt), env.gated.spec)
+
+
+def vary(env: ArmEnv) -> dict[str, float | str]:
+    """Return what a scene depends on beside its seed."""
+    sim = env.gated.world.params
+    return {"variation": sim.variation, "looks": sim.looks, "distractors": sim.distractors, "shift": sim.shift}
 
 
 def keeps_scene(env: ArmEnv, take: Take) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from armtune_policies.contract import ConfigError
 
 IMAGE, INFO, JOINTS, PROPOSAL, CLOCK, ARM = "image", "camera_info", "joint_states", "proposal", "clock", "arm"
@@ -73,6 +75,16 @@ def _freeze_image(image: Any, on: Switched) -> Sends:
 
 def _black(image: Any, on: Switched) -> Sends:
     image.data = array.array("B", bytes(len(image.data)))
+    return [(0.0, image)]
+
+
+def _shift_picture(image: Any, on: Switched) -> Sends:
+    """What a camera that was turned a little sees: everything further to the right; its left edge is drawn out."""
+    by = min(round(on.value), image.width - 1)
+    if by > 0 and len(image.data) == image.height * image.width * 3:
+        pixels = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width, 3)
+        pixels = np.pad(pixels[:, :-by], ((0, 0), (by, 0), (0, 0)), mode="edge")
+        image.data = array.array("B", pixels.tobytes())
     return [(0.0, image)]
 
 
@@ -222,6 +234,14 @@ FAULTS: Mapping[str, Fault] = {
         high=float(len(CORRUPTIONS)),
     ),
     "camera.black": Fault("all black", {IMAGE: _black}),
+    "camera.shift": Fault(
+        "all that is seen is further to the right, as when somebody bumps the camera",
+        {IMAGE: _shift_picture},
+        meaning="pixels",
+        default=10.0,
+        low=1.0,
+        high=200.0,
+    ),
     "camera.future": Fault(
         "frames stamped in the future",
         {IMAGE: _shift_header, INFO: _shift_header},

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from armtune_policies.contract import ActionSpec, Checked, Decision, Direction, Kind, ManualClock, Proposal
 from armtune_policies.contract.paths import config_root
+from armtune_policies.episode.motion import Strokes, WayHome
+from armtune_policies.store.files import read_yaml
 from armtune_safety.controller import Controller
 from armtune_safety.gate import Gate
 from armtune_safety.kinematics import Kinematics
@@ -21,6 +22,7 @@ from .world import TICK_NS, World
 
 _SOURCE, _LEASE_S = "policy", 10.0
 _SEEN_EVERY_NS = 50_000_000
+_HOME_RAD, _HOME_GRIPPER = 0.02, 0.1
 
 
 class GatedWorld:
@@ -77,23 +79,35 @@ class GatedWorld:
         Where the gate has stopped, or does not bring it home in time, a person is called, who lifts the arm home by
         hand, leaves the objects as they are and arms again; ``lifts`` counts it.
         """
-        letting_go = np.append(self.world.joints_measured()[:-1], self.params.robot.home_gripper)
-        home = np.append(self.params.robot.home_rad, self.params.robot.home_gripper)
+        home = [*self.params.robot.home_rad, self.params.robot.home_gripper]
+        patience = round(limit_s * self.params.rate_hz)
+        way = WayHome(home, _HOME_RAD, _HOME_GRIPPER, patience)
         if not self.is_stopped:
             self.begin("")
-            self._go(letting_go, limit_s)
-        if not self._go(home, limit_s):
+        for _ in range(2 * patience):
+            if self.is_stopped or way.is_there(self.world.joints_measured()):
+                break
+            self._period(Kind.JOINT_TARGET, way.target(self.world.joints_measured()), "")
+        if self.is_stopped or not way.is_there(self.world.joints_measured()):
             self.lifts += 1
             self.world.lift_home()
             self._wake()
+
+    def stroke(self, points_m: NDArray[np.floating]) -> None:
+        """Bring the arm home, then its shut hand along tool positions (N, 3); what it cannot come near is passed by."""
+        self.home()
+        self.begin("")
+        strokes = Strokes(points_m, self.spec.low, self.spec.high)
+        while not self.is_stopped and (delta := strokes.delta(self.state()[:3])) is not None:
+            self.step(delta)
 
     def state(self) -> NDArray[np.float32]:
         """Return ``observation.state``, shape (7,)."""
         joints = self.world.joints_measured()
         return self.kinematics.tool_state(joints[:-1], float(np.clip(joints[-1], 0, 1)))
 
-    def _go(self, joints: NDArray[np.float64], limit_s: float) -> bool:
-        """Bring the joints there through the gate; return whether they came there in time."""
+    def reach(self, joints: NDArray[np.float64], limit_s: float) -> bool:
+        """Bring the joints (dof + 1,) there through the gate; return whether they came there in time."""
         for _ in range(round(limit_s * self.params.rate_hz)):
             if self.is_stopped or self._is_at(joints):
                 break
@@ -162,4 +176,4 @@ def default_gate(robot: str = "wx250s", safety: str = "default", rate_hz: float 
 
 
 def _group(kind: type[Checked], group: str, name: str) -> Any:
-    return kind.from_mapping(yaml.safe_load((config_root() / group / f"{name}.yaml").read_text()))
+    return kind.from_mapping(read_yaml(config_root() / group / f"{name}.yaml"))

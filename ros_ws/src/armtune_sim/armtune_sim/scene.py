@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import mujoco
@@ -18,10 +19,12 @@ FRONT_POS_M, FRONT_AIM_M, FRONT_FOVY_DEG = (0.74, -0.11, 0.50), (0.215, 0.0, 0.0
 DISTRACTORS = ("distractor_0", "distractor_1", "distractor_2", "distractor_3")
 
 
-def compile_scene(robot_xml: Path, task: Task, with_wall: bool = False) -> tuple[mujoco.MjModel, np.ndarray]:
+def compile_scene(
+    robot_xml: Path, task: Task, with_wall: bool = False, add: Callable[[mujoco.MjSpec], None] | None = None
+) -> tuple[mujoco.MjModel, np.ndarray]:
     """Return the model of arm, table and the task's objects, and the arm's home ``qpos``.
 
-    ``with_wall``: a wall that can be put in the arm's way is there, too, far away.
+    ``with_wall``: a wall that can be put in the arm's way is there, too, far away. ``add`` puts more into the scene.
 
     Raises:
         FileNotFoundError: the description of the arm is not there.
@@ -31,7 +34,10 @@ def compile_scene(robot_xml: Path, task: Task, with_wall: bool = False) -> tuple
         raise FileNotFoundError(f"robot description {robot_xml}: no such file; set robot.mjcf to one beside its config")
     spec = mujoco.MjSpec.from_file(str(robot_xml))
     if spec.numeric("max_velocity") is None:
-        raise ValueError(f"robot description {robot_xml}: expected a numeric 'max_velocity', one a joint; found none")
+        raise ValueError(
+            f"robot description {robot_xml}: expected motors and a numeric 'max_velocity', found none; "
+            "this arm is not simulated, take robot=wx250s"
+        )
     home = _take_home(spec, robot_xml)
     _draw_cheaply(spec)
     _table(spec)
@@ -39,6 +45,8 @@ def compile_scene(robot_xml: Path, task: Task, with_wall: bool = False) -> tuple
     task.build(spec)
     if with_wall:
         wall.build(spec)
+    if add:
+        add(spec)
     return spec.compile(), home
 
 

@@ -8,6 +8,8 @@ from armtune_policies.contract import Checked, TaskPair, choice, num, text
 from armtune_policies.contract.spec import MIN_RATE_HZ
 from armtune_safety.settings import RobotParams
 
+SHIFTS = ("none", "camera", "object", "friction", "light")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimParams(Checked):
@@ -16,7 +18,8 @@ class SimParams(Checked):
     variation: float = num(
         1.0, low=0.0, high=1.0, doc="poses, masses and friction; 0: always the same, 1: the whole range"
     )
-    looks: float = num(0.5, low=0.0, high=1.0, doc="colours, light and camera jitter; 0: always the same")
+    looks: float = num(0.5, low=0.0, high=1.0, doc="colours, light, clutter and camera jitter; 0: always the same")
+    shift: str = choice("none", of=SHIFTS, doc="one thing of the table changed: camera moved, object, friction, light")
     distractors: int = num(2, low=0, high=4, doc="things beside the workspace that do not matter")
     shadows: bool = text(False, doc="soft shadows: for pictures for people, several times slower")
     arm_log: bool = text(False, doc="keep the arm's own log, logs/arm.csv: every tick, 30 MB a quarter of an hour")

@@ -18,12 +18,12 @@ from armtune_interfaces.srv import InjectFault, ResetWorld
 from armtune_policies.contract import DIRECTIONS, SteadyClock, topics
 from armtune_safety import managed_node as ros
 from armtune_safety.controller import Controller
+from armtune_safety.following import SILENT_NS, path
 from armtune_safety.managed_node import ManagedNode, to_ns, to_stamp
 from armtune_safety.punctual import be_punctual
 
 from .arm import Arm, ticks_a_period
 from .filming import Film, intrinsics
-from .following import SILENT_NS, path
 from .settings import SimNodeParams
 from .world import TICK_NS, World
 

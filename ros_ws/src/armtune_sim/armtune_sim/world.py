@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from armtune_policies.contract import Direction
 from .render import Renderer
 from .scene import DISTRACTORS, FRONT_AIM_M, FRONT_POS_M, compile_scene, look_at
 from .settings import SimParams
+from .shift import Shift
 from .tasks import Scene, make_task
 from .tasks.base import around
 from .wall import Wall
@@ -40,7 +42,7 @@ class World:
 
     Joint vectors have shape (dof + 1,): arm joints [rad] in the order of the description's
     actuators, then the gripper's opening 0..1. Same seed, same direction, same setpoints:
-    same world, to the last bit, on one machine.
+    same world, to the last bit, on one machine. ``add`` puts more into the scene than its task does.
 
     Raises:
         FileNotFoundError: the description of the arm is not there.
@@ -48,9 +50,11 @@ class World:
         ConfigError: there is no such task.
     """
 
-    def __init__(self, robot_xml: Path, task: str, params: SimParams) -> None:
+    def __init__(
+        self, robot_xml: Path, task: str, params: SimParams, add: Callable[[mujoco.MjSpec], None] | None = None
+    ) -> None:
         self.params, self.task = params, make_task(task)
-        self.model, self._home = compile_scene(Path(robot_xml), self.task, params.faults)
+        self.model, self._home = compile_scene(Path(robot_xml), self.task, params.faults, add)
         self.data, self._shown = mujoco.MjData(self.model), mujoco.MjData(self.model)
         self._drawing = threading.Lock()
         self.scene = Scene(self.model, self.data)
@@ -61,7 +65,7 @@ class World:
         self._dofs = np.array([self.model.joint(name).dofadr[0] for name in self.joint_names])
         self._finger_range = self.model.actuator_ctrlrange[-1].copy()
         self._most = self.model.numeric("max_velocity").data * TICK_NS / 1e9
-        self._original = _Looks.of(self.model)
+        self._original, self._shift = _Looks.of(self.model), Shift(self.model, self.task, params.shift)
         self._renderer: Renderer | None = None
         self.seed = self._ticks = 0
         self.reset(0, "forward")
@@ -74,8 +78,10 @@ class World:
         self.data.qpos[: len(self._home)] = self._home
         self.data.ctrl[:] = self.data.qpos[self._qpos]
         with self._drawing:
+            self._shift.undo()
             self.task.reset(self.scene, rng, direction, self.params.variation)
             self._original.vary(self.model, rng, self.params)
+            self._shift.make()
             mujoco.mj_setConst(self.model, self._shown)
         for _ in range(_SETTLE_TICKS):
             mujoco.mj_step(self.model, self.data, STEPS_PER_TICK)
@@ -172,6 +178,10 @@ class World:
             self._renderer = None
 
 
+_LAB = 0
+"""Seed of what stands about where looks do not vary: on one lab's table it stays."""
+
+
 @dataclass(frozen=True)
 class _Looks:
     """How a freshly compiled scene looks; each reset starts from it again."""
@@ -199,8 +209,9 @@ class _Looks:
         aim = around(rng, FRONT_AIM_M, (0.01, 0.01, 0.01), much)
         front = model.camera("front").id
         model.cam_pos[front], model.cam_quat[front] = eye, look_at(eye, aim)
+        clutter = rng if much else np.random.default_rng(_LAB)
         for i, name in enumerate(DISTRACTORS):
-            self._stand_about(model, rng, name, side=-1 if i % 2 else 1, seen=i < params.distractors)
+            self._stand_about(model, clutter, name, side=-1 if i % 2 else 1, seen=i < params.distractors)
 
     @staticmethod
     def _stand_about(model: mujoco.MjModel, rng: np.random.Generator, name: str, side: int, seen: bool) -> None:
