@@ -55,6 +55,7 @@ class Node:
     namespace: str
     parameters: list[str]
     remappings: list[tuple[str, str]]
+    ros_arguments: list[str]
     additional_env: dict[str, str]
     output: str
     emulate_tty: bool

@@ -21,7 +21,7 @@ def armtune(*arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.Complet
 
 def test_help_shows_examples() -> None:
     done = armtune("--help")
-    assert done.returncode == 0 and "armtune up sim task=drawer" in done.stdout
+    assert done.returncode == 0 and "armtune up sim policy=shipped" in done.stdout
 
 
 def test_help_of_every_command_says_what_it_does_and_shows_an_example() -> None:

@@ -35,9 +35,19 @@ def test_every_task_composes(task: str) -> None:
 
 
 def test_each_file_of_each_group_composes() -> None:
-    for group in ("robot", "safety", "sim", "learner", "experiment", "camera"):
+    for group in ("robot", "arm", "safety", "sim", "learner", "experiment", "camera"):
         for name in options(group):
             compose([f"{group}={name}"])
+
+
+def test_robot_and_the_arm_of_its_name_bring_each_other_unless_another_is_asked_for() -> None:
+    for asked in ("robot=so101", "arm=so101"):
+        config = compose([asked])
+        assert (config.robot.name, config.arm.adapter) == ("so101", "feetech")
+    assert compose(["arm=wxai"]).robot.dof == 6
+    assert compose(["arm=ros2_control"]).robot.name == "wx250s", "there is no robot of that name"
+    both = compose(["robot=wx250s", "arm=so101"])
+    assert (both.robot.name, both.arm.adapter) == ("wx250s", "feetech")
 
 
 def test_value_that_the_file_leaves_at_its_default_can_be_set() -> None:
@@ -46,6 +56,7 @@ def test_value_that_the_file_leaves_at_its_default_can_be_set() -> None:
 
 def test_same_overrides_give_the_same_hash_and_others_another() -> None:
     assert config_hash(compose(["experiment.seed=3"])) == config_hash(compose(["experiment.seed=3"]))
+    assert config_hash(compose(["teleop=gamepad"])) == config_hash(compose(["teleop=web"])), "a run may change devices"
     assert config_hash(compose(["experiment.seed=3"])) != config_hash(compose(["experiment.seed=4"]))
 
 
@@ -75,7 +86,7 @@ def test_plain_config_holds_only_json_values() -> None:
         ("task=nope", "unknown task 'nope'; known: bin_sort, drawer, lid"),
         ("robot=../../etc", "unknown robot"),
         ("nonsense", "expected name=value"),
-        ("nope.x=1", "unknown group 'nope'; known: camera"),
+        ("nope.x=1", "unknown group 'nope'; known: arm"),
         ("hydra.run.dir=x", "unknown group 'hydra'"),
         ("+experiment.new=1", "expected name=value"),
         ("~task", "expected name=value"),
@@ -95,16 +106,36 @@ def test_bad_override_is_one_sentence(override: str, says: str) -> None:
     assert says in text and "\n" not in text and len(text) < 400
 
 
+@pytest.mark.fault("F56")
 def test_key_that_could_name_code_is_refused(own_configs: Path) -> None:
     with open(own_configs / "task/drawer.yaml", "a") as file:
         file.write("_target_: os.system\n")
     assert "task._target_: keys that start with '_' are refused" in refusal()
 
 
+@pytest.mark.fault("F56")
 def test_config_that_asks_the_environment_is_refused(own_configs: Path) -> None:
     with open(own_configs / "experiment/default.yaml", "a") as file:
         file.write("steps: ${oc.env:HOME}\n")
     assert "does not ask the environment" in refusal()
+
+
+@pytest.mark.fault("F56")
+@pytest.mark.parametrize(
+    ("text", "says"),
+    (
+        ("steps: !!python/object/apply:os.system ['touch ran']\n", "got the tag tag:yaml.org,2002:python"),
+        ("a: &a [1, 1]\nb: &b [*a, *a]\nsteps: *b\n", "got an alias"),
+        ("steps: " + "[" * 5000 + "\n", "at most 32 deep"),
+        ("steps: ${oc.decode:1}\n", "does not ask the environment"),
+        ("steps: ${hydra:runtime.cwd}\n", "does not ask the environment"),
+        ("_partial_: true\n", "keys that start with '_' are refused"),
+    ),
+)
+def test_config_with_a_trick_is_refused(own_configs: Path, text: str, says: str) -> None:
+    with open(own_configs / "experiment/default.yaml", "a") as file:
+        file.write(text)
+    assert says in refusal() and not Path("ran").exists()
 
 
 def test_unknown_key_in_a_file_is_refused_with_the_known_ones(own_configs: Path) -> None:

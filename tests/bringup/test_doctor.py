@@ -31,6 +31,18 @@ def test_leftovers_in_shared_memory_are_reported_when_large(tmp_path: Path, monk
     assert row.level == "warn" and "fastdds shm clean" in row.advice
 
 
+def test_port_that_keeps_answers_back_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "DEV", tmp_path)
+    monkeypatch.setattr(doctor, "SYS_TTY", tmp_path / "sys")
+    assert [row.level for row in doctor.arms()] == ["ok"]
+    (tmp_path / "ttyUSB0").touch()
+    timer = tmp_path / "sys/ttyUSB0/device/latency_timer"
+    timer.parent.mkdir(parents=True)
+    timer.write_text("16\n")
+    (row,) = doctor.arms()
+    assert row.level == "warn" and "16 ms" in row.found and "udev" in row.advice
+
+
 def test_bad_domain_is_a_row_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", "four")
     monkeypatch.setattr(doctor, "CHECKS", (doctor.domain,))
@@ -42,3 +54,11 @@ def test_missing_onnxruntime_says_how_to_install_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
     (row,) = doctor.inference()
     assert row.level == "missing" and "pip install onnxruntime" in row.advice
+
+
+@pytest.mark.parametrize(("limit", "level"), ((30, "ok"), (-1, "ok"), (40, "ok"), (29, "warn"), (0, "warn")))
+def test_priority_that_the_gate_asks_for_is_looked_for(limit: int, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """setrlimit(2): a limit of n allows niceness down to 20 - n."""
+    monkeypatch.setattr(doctor.resource, "getrlimit", lambda _: (limit, limit))
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: 1000)
+    assert doctor.real_time()[-1].level == level

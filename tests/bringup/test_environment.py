@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from armtune_bringup.environment import PROFILES_FILE, node_environment, ros_environment
 from armtune_bringup.spec import NodeSpec
+from armtune_policies.contract import ConfigError
 
+pytestmark = pytest.mark.fault("F59")
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+
+
+def written(folder: Path, name: str) -> str:
+    """A profile of the user's, blank for none."""
+    if not name:
+        return ""
+    (folder / name).write_text("<profiles/>")
+    return str(folder / name)
 
 
 @pytest.mark.parametrize(
@@ -30,11 +42,27 @@ def test_range_that_the_user_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     ("shares", "own", "expected"), [(True, "", "loopback"), (False, "", "unshared"), (False, "my.xml", "my")]
 )
 def test_what_guards_the_arm_shares_no_memory_unless_the_user_names_a_profile(
-    shares: bool, own: str, expected: str, monkeypatch: pytest.MonkeyPatch
+    shares: bool, own: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(PROFILES_FILE, own)
+    monkeypatch.setenv(PROFILES_FILE, written(tmp_path, own))
     spec = NodeSpec(
         "armtune_safety", "gate_node", "gate_node", "arm", {}, environment=(("A", "1"),), shares_memory=shares
     )
     made = node_environment(spec, ros_environment(7))
     assert expected in made[PROFILES_FILE] and made["A"] == "1"
+
+
+@pytest.mark.parametrize(("own", "expected"), [("", "unshared"), ("my.xml", "my")])
+def test_command_that_may_be_killed_shares_no_memory_unless_the_user_names_a_profile(
+    own: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(PROFILES_FILE, written(tmp_path, own))
+    assert expected in ros_environment(7, shares_memory=False)[PROFILES_FILE]
+
+
+def test_profile_that_is_not_there_is_no_leave_to_talk_on_every_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(PROFILES_FILE, str(tmp_path / "mine.xml"))
+    with pytest.raises(ConfigError, match=r"expected a file, got .*mine\.xml; unset it"):
+        ros_environment(7)

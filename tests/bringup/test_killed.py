@@ -48,6 +48,7 @@ def killed(arguments: list[str], checkpoint: Path, patience_s: float = 120.0) ->
     assert process.returncode == -signal.SIGKILL, "it ended before it could be killed; make it longer"
 
 
+@pytest.mark.fault("F29")
 @pytest.mark.slow
 def test_training_and_practice_go_on_by_the_same_call(tmp_path: Path) -> None:
     config = compose(CONFIG)

@@ -78,6 +78,13 @@ def test_robot_launch_file_starts_the_table(launched: Any) -> None:
     same_as_table(actions, "robot", [*launched.overrides, "camera=uvc"])
 
 
+def test_workstation_launch_file_starts_what_is_left_to_it(launched: Any) -> None:
+    left = "experiment.workstation=[reward_node,policy_node]"
+    actions = launched.run("workstation.launch.py", overrides=left)
+    assert len([action for action in actions if isinstance(action, stand_in.Node)]) == 2
+    same_as_table(actions, "workstation", [*launched.overrides, left])
+
+
 def test_graph_ends_with_a_reason_when_respawns_are_spent(launched: Any) -> None:
     actions = launched.run("sim.launch.py")
     handler = next(a.handler for a in actions if hasattr(a, "handler") and a.handler.target_action.name == "gate_node")

@@ -26,15 +26,6 @@ def test_colcon_and_pip_install_the_same_programs(tmp_path: Path) -> None:
     assert "install the same" in done.stdout
 
 
-def test_robot_image_has_no_training_library() -> None:
-    robot = (ROOT / "Dockerfile").read_text().split("AS workstation")[0]
-    wanted = (ROOT / "constraints/robot.txt").read_text()
-    assert "workstation.txt" not in robot
-    assert not {"torch", "jax", "tensorflow"} & {
-        line.split(">")[0].split("=")[0].strip() for line in wanted.splitlines()
-    }
-
-
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 @pytest.mark.parametrize("name", ("replay.sh", "entrypoint.sh"))
 def test_script_is_sound_shell(name: str) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from armtune_bringup import stages
 from armtune_bringup.compose import compose
 from armtune_bringup.stages import collect_demos, pretrain_models
+from armtune_policies.learn import bc
+from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.store.episode_reader import list_episodes, read_episode
+
+SMALL = ["experiment.demo_noise=0.0", "policy.height_px=32", "policy.width_px=32"]
 
 
 def test_demonstrations_of_both_directions_continue_where_they_stopped(tmp_path: Path) -> None:
@@ -24,3 +30,18 @@ def test_training_without_episodes_says_how_to_collect_some(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="no episodes to learn from; collect some: armtune collect"):
         pretrain_models(compose(), tmp_path, tmp_path / "p", tmp_path / "r", lambda _name, _at: None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_few_demonstrations_make_a_policy_and_a_judge_that_has_a_card_and_knows_a_strange_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = compose(["task=bin_sort", "experiment.demos=1", "experiment.failures=1", *SMALL])
+    monkeypatch.setattr(bc, "PretrainParams", partial(bc.PretrainParams, updates=2, batch=8))
+    monkeypatch.setattr(stages, "FIRST_JUDGE", {"updates": 2, "batch": 8})
+    collect_demos(config, tmp_path, "demos")
+    told: list[str] = []
+    made = pretrain_models(config, tmp_path, tmp_path / "p", tmp_path / "r", lambda what, *_: told.append(what))
+    assert set(told) == {"policy", "reward"}
+    judge = RewardModel.load(tmp_path / "r", config.policy.action, config.policy.observation)
+    assert judge.version == made[1].version and set(judge.sentences) == {config.task.forward, config.task.backward}
+    assert (tmp_path / "r/card.md").is_file() and judge.limits.distance_bound is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
-from armtune_bringup.status import missing
+from armtune_bringup.status import missing, status
+from armtune_interfaces.msg import EpisodeState, GateState, PolicyState
 
 
 def summary(**levels: bytes) -> DiagnosticArray:
@@ -23,3 +24,9 @@ def test_first_node_that_is_not_up_is_named_while_a_graph_starts() -> None:
 
 def test_nothing_is_missing_when_the_others_work_and_one_is_lost() -> None:
     assert missing(summary(gate_node=DiagnosticStatus.OK, learner_node=DiagnosticStatus.ERROR)) == ""
+
+
+def test_who_acts_is_not_said_while_policies_are_evaluated() -> None:
+    policy = PolicyState(active_version="head-7")
+    for purpose, shown in (("practice", "head-7"), ("evaluation", "hidden while it is evaluated")):
+        assert status("arm", GateState(), EpisodeState(purpose=purpose), policy)["policy"] == shown

@@ -12,7 +12,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     install_requires=["hydra-core", "typer", "rich"],
-    package_data={NAME: ["report/*.j2"]},
+    package_data={NAME: ["report/*.j2", "dataset/*.j2"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

@@ -22,11 +22,11 @@ from armtune_sim.opengl import backend
 
 from . import environment
 from .compose import compose
-from .graph import World, graph
+from .graph import graph
 from .parameters import parameter_path, write_parameters
 from .runner import EXIT_CONFIG, RESPAWN_AFTER_S, GraphStopped
 from .runs import check_disk, check_models, plan, record
-from .spec import NodeSpec, RespawnBudget
+from .spec import NodeSpec, RespawnBudget, World
 
 
 def describe(world: World) -> LaunchDescription:
@@ -49,7 +49,7 @@ def _start(context: Any, world: World, groups: list[str]) -> list[Any]:
     config = compose([*overrides, *shlex.split(LaunchConfiguration("overrides").perform(context))])
     run = plan(config)
     specs, folder = graph(config, world, run), Path(run.run_folder)
-    check_models(config)
+    check_models(config, world)
     check_disk(config, run)
     if world == "sim":
         backend()
@@ -72,6 +72,7 @@ def _process(spec: NodeSpec, folder: Path, budget: RespawnBudget) -> list[Any]:
         namespace=spec.namespace,
         parameters=[str(parameter_path(folder, spec))],
         remappings=list(spec.remaps),
+        ros_arguments=["--enclave", spec.enclave] if environment.is_secured() else [],
         additional_env=environment.node_environment(spec, overlay),
         output="both",
         emulate_tty=True,

@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from armtune_policies.contract import DIRECTIONS, ConfigError
-from armtune_policies.store.files import write_json, write_whole
+from armtune_policies.store.files import parse_yaml, write_json, write_whole
+from armtune_policies.store.manifest import training_folder as training_folder
 
 from .compose import compose, config_hash
 from .settings import Config
@@ -70,11 +69,6 @@ def read_overrides(overrides: Sequence[str]) -> Learning:
         else:
             raise ConfigError(f"override {override!r}: expected {group}.<setting>=value")
     return Learning(compose(rest), recipe, **groups)
-
-
-def training_folder(policy_folder: Path) -> Path:
-    """Return where the training of a policy folder keeps its checkpoint: beside it."""
-    return policy_folder.with_name(f"{policy_folder.name}.training")
 
 
 def pretrain_agent(
@@ -203,12 +197,12 @@ def gathered(
 
 
 def made(data: Offline, params: AgentParams, seed: int, crew: Alone | None = None) -> tuple[Agent, Replay, Embeddings]:
-    """Return a fresh agent, its offline replay and the embeddings of all sentences."""
+    """Return a fresh agent, its offline replay and the sentences' embeddings, none where no state is projected."""
     from armtune_policies.learn.crew import ALONE
     from armtune_policies.learn.offline import make_agent
     from armtune_policies.learn.sentences import embed
 
-    embeddings = embed(data.sentences)
+    embeddings = embed(data.sentences) if params.projection else {}
     return (*make_agent(data, params, embeddings, seed, crew or ALONE), embeddings)
 
 
@@ -236,6 +230,6 @@ def exported(
 
 def _value(override: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text, override)
+    except ConfigError:
         raise ConfigError(f"override {override!r}: expected a number, a word or a list") from None

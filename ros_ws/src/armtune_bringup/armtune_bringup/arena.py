@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from armtune_policies.contract import DIRECTIONS, Direction
+from armtune_policies.episode.memory import Grasps, Memory
+from armtune_policies.episode.nudge import shut_at
 from armtune_policies.learn.scaling import ActionScale
 from armtune_sim.env import ArmEnv, Observation, read
 
 if TYPE_CHECKING:
     from armtune_policies.learn.finetune import Moment
     from armtune_policies.learn.frozen import FrozenEncoder
+    from armtune_policies.learn.trajectory import Trajectory
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,10 +25,17 @@ Floats = npt.NDArray[np.float32]
 class SimArena:
     """An ``Arena``: what the agent proposes goes through the gate, and what the gate allowed is told back."""
 
-    def __init__(self, env: ArmEnv, encoder: FrozenEncoder | None) -> None:
-        """``encoder`` is None for those that see otherwise."""
+    def __init__(self, env: ArmEnv, encoder: FrozenEncoder | None, grasps: Grasps | None = None) -> None:
+        """Make one.
+
+        Args:
+            env: The world behind the gate.
+            encoder: None for those that see otherwise.
+            grasps: By direction, where successes took hold: what a nudge aims at. Without any it does nothing.
+        """
         self.env, self._encoder = env, encoder
         self.scale = ActionScale(env.gated.spec)
+        self._memory, self._step = Memory(grasps), 0
 
     def reset(self, seed: int) -> None:
         """Make the scene of a seed, as the forward task finds it."""
@@ -32,15 +43,31 @@ class SimArena:
 
     def scene(self, seed: int, direction: Direction) -> Moment:
         """Make the scene of a seed in which a direction is still to be done, and start an episode."""
+        self._memory.begin()
         return self._moment(*self.env.reset(seed=seed, options={"direction": direction}))
 
     def begin(self, direction: Direction) -> Moment:
         """Bring the arm home, the objects as they are."""
+        self._memory.begin()
         return self._moment(*self.env.reset(options={"direction": direction, "keep_scene": True}))
+
+    @property
+    def lifts(self) -> int:
+        """How often a person had to lift the arm home."""
+        return self.env.gated.lifts
+
+    def nudge(self, seed: int) -> None:
+        """Push what the last episode failed at to where one of the successes took hold of it."""
+        points = self._memory.stroke(self.env.direction, seed)
+        if points is not None:
+            self.env.gated.stroke(points)
 
     def step(self, action: Floats) -> tuple[Moment, Floats]:
         """Propose an action (7,) in -1..1; return what is seen a period later and what was allowed of it."""
+        self._step += 1
+        self._memory.saw(self._step, self.env.gated.state())
         seen, _, _, _, facts = self.env.step(self.scale.to_physical(action))
+        self._memory.made(self._step, float(facts["allowed"][-1]))
         return self._moment(seen, facts), self.scale.to_unit(facts["allowed"])
 
     def _features(self, images: dict[str, npt.NDArray[np.uint8]]) -> Floats:
@@ -54,3 +81,13 @@ class SimArena:
         images, state = read(seen)
         kept = {} if self._encoder is None else self._encoder.kept(images)
         return Moment(self._features(images), state, bool(facts["is_success"]), kept)
+
+
+def grasps(trajectories: Iterable[Trajectory]) -> dict[Direction, list[Floats]]:
+    """Return where the successes of a task pair took hold, by direction."""
+    found: dict[Direction, list[Floats]] = {direction: [] for direction in DIRECTIONS}
+    for one in trajectories:
+        if one.imitate and one.sentence < len(DIRECTIONS):
+            at = shut_at(one.state, (one.action[:, -1] + 1.0) / 2.0)
+            found[DIRECTIONS[one.sentence]] += [] if at is None else [at]
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -22,7 +22,6 @@ from armtune_safety.managed_node import LATCHED_QOS
 
 from .status import missing, status, the_one
 
-T = TypeVar("T")
 FIND_S, ANSWER_S, CANCEL_S = 5.0, 5.0, 30.0
 SEEN_AT_ONCE_S = 0.3  # how much longer to look once one graph is found, in case there are two
 
@@ -59,17 +58,14 @@ class Client(Node):
         self.destroy_node()
         rclpy.try_shutdown()
 
-    # -- what the commands use ---------------------------------------------------------
-
     def gate(self) -> GateState:
         """Return the gate's state now."""
         return self._latched(GateState, topics.GATE_STATE, FIND_S, "gate")
 
     def status(self) -> dict[str, Any]:
         """Return what the graph says of itself, as plain values."""
-        episode = self._latched(EpisodeState, topics.EPISODE_STATE, 1.0, "")
         policy = self._latched(PolicyState, topics.POLICY_STATE, 1.0, "")
-        return status(self.robot, self.gate(), episode, policy)
+        return status(self.robot, self.gate(), self.episode(1.0), policy)
 
     def arm(self) -> str:
         """Arm the gate; return blank, or why it refused."""
@@ -85,13 +81,15 @@ class Client(Node):
         while time.monotonic() < end_s:
             if not (reason := missing(self._latched(DiagnosticArray, topics.SUPERVISOR, 1.0, "")) or self.arm()):
                 return
-            again_s = time.monotonic() + 0.5
-            while time.monotonic() < again_s:
+            for _ in range(10):
                 self._spin()
         raise TimeoutError(f"the gate could not be armed within {timeout_s:g} s: {reason}")
 
-    def stop(self) -> str:
-        return self._ask(Trigger, topics.STOP, Trigger.Request())
+    def episode(self, timeout_s: float = FIND_S) -> EpisodeState | None:
+        return self._latched(EpisodeState, topics.EPISODE_STATE, timeout_s, "")
+
+    def trigger(self, service: str) -> str:
+        return self._ask(Trigger, service, Trigger.Request())
 
     def hold(self, on: bool) -> str:
         return self._ask(SetBool, topics.HOLD, SetBool.Request(data=on))
@@ -110,22 +108,23 @@ class Client(Node):
         return self._ask(InjectFault, topics.INJECT_FAULT, InjectFault.Request(name=name, on=on, value=value))
 
     def practice(
-        self, episodes: int, steps: int, progress: Callable[[Any], None], stop: Callable[[], bool]
-    ) -> Practice.Result:
-        """Practise until the limits, or until ``stop`` says so; ``progress`` gets each feedback.
+        self, episodes: int, steps: int, progress: Callable[[Any], None], stop: Callable[[], bool],
+        action: str = topics.PRACTICE, direction: str = "",
+    ) -> Practice.Result:  # fmt: skip
+        """Practise (or another ``action`` of its kind) until the limits or ``stop``; ``progress`` gets each feedback.
 
         Raises:
             ConfigError: when the goal is refused.
             TimeoutError: when the graph does not answer.
         """
-        client = ActionClient(self, Practice, self._full(topics.PRACTICE))
+        client = ActionClient(self, Practice, self._full(action))
         try:
             if not client.wait_for_server(timeout_sec=FIND_S):
-                raise TimeoutError(f"{self._full(topics.PRACTICE)}: no answer within {FIND_S:g} s; is episode_node up?")
-            goal = Practice.Goal(episodes=episodes, steps=steps)
-            handle = self._await(client.send_goal_async(goal, lambda said: progress(said.feedback)), topics.PRACTICE)
+                raise TimeoutError(f"{self._full(action)}: no answer within {FIND_S:g} s; is episode_node up?")
+            goal = Practice.Goal(episodes=episodes, steps=steps, direction=direction)
+            handle = self._await(client.send_goal_async(goal, lambda said: progress(said.feedback)), action)
             if not handle.accepted:
-                raise ConfigError("practice was refused: is one running already? see `armtune status`")
+                raise ConfigError(f"{action} was refused: is one running already? see `armtune status`")
             return self._follow(handle, stop)
         finally:
             client.destroy()
@@ -153,7 +152,7 @@ class Client(Node):
         return f"/{self.robot}/{name}"
 
     def _find(self, robot: str) -> str:
-        """Return the namespace of the one graph on this domain, by its gate."""
+        """Return the namespace of the one graph here."""
         found: set[str] = set()
         end_s = time.monotonic() + self._find_s
         while time.monotonic() < end_s:

@@ -17,10 +17,12 @@ import yaml
 
 from armtune_policies.contract import ConfigError, digest
 from armtune_policies.contract.paths import config_root
-from armtune_policies.store.files import write_whole
+from armtune_policies.store.files import check_yaml, read_yaml, write_whole
 
 from .settings import Config
 
+BESIDE = ("console", "teleop", "flaws")
+"""Groups that change no recording: who looks on, by which device one shows, which demonstrations count."""
 _RESOLVER = re.compile(r"\$\{[^}]*:")
 
 
@@ -31,7 +33,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         ConfigError: one sentence that names what is wrong and what is known.
     """
     root = _root()
-    checked = [_checked(override, root) for override in overrides]
+    checked = [_checked(override, root) for override in [*_paired(overrides), *overrides]]
     return Config.from_mapping(_plain(_hydra(root, checked)))
 
 
@@ -41,8 +43,8 @@ def plain(config: Config) -> dict[str, Any]:
 
 
 def config_hash(config: Config) -> str:
-    """Return 16 hex digits that name this config."""
-    return digest(plain(config))
+    """Return 16 hex digits that name this config, but for the groups of ``BESIDE``."""
+    return digest({name: value for name, value in plain(config).items() if name not in BESIDE})
 
 
 def write(config: Config, folder: Path) -> Path:
@@ -59,10 +61,7 @@ def read(path: Path) -> Config:
     Raises:
         ConfigError: when the file is not such a config.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as why:
-        raise ConfigError(f"{path}: expected YAML, {_first_line(why)}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of groups, got {type(values).__name__}")
     return Config.from_mapping(values)
@@ -71,6 +70,13 @@ def read(path: Path) -> Config:
 def options(group: str) -> list[str]:
     """Return the names a group can take: ``task`` gives ``drawer``, ``lid`` ..."""
     return sorted(path.stem for path in (config_root() / group).glob("*.yaml"))
+
+
+def _paired(overrides: Sequence[str]) -> list[str]:
+    """A robot and the arm file of its name bring each other, where there are both and no other was asked for."""
+    asked = dict(override.split("=", 1) for override in overrides if "=" in override)
+    pairs = (("robot", "arm"), ("arm", "robot"))
+    return [f"{b}={asked[a]}" for a, b in pairs if asked.get(a, "") in options(b) and b not in asked]
 
 
 def _root() -> Path:
@@ -108,12 +114,14 @@ def _hydra(root: Path, overrides: list[str]) -> Any:
     from yaml import YAMLError
 
     try:
+        for path in sorted(root.rglob("*.yaml")):
+            check_yaml(path.read_text(encoding="utf-8"), str(path))
         with initialize_config_dir(config_dir=str(root), version_base="1.3"):
             return hydra_compose(config_name="config", overrides=overrides)
     except (HydraException, OmegaConfBaseException) as why:
         cause = why.__cause__ or why
         raise ConfigError(f"config does not compose: {_first_line(cause)}") from None
-    except YAMLError as why:
+    except (YAMLError, UnicodeDecodeError) as why:
         raise ConfigError(f"config does not compose: expected YAML, {_first_line(why)}") from None
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from armtune_policies.contract import ConfigError
+from armtune_safety.punctual import NICE
 
 from . import environment
 
@@ -23,7 +24,7 @@ Level = Literal["ok", "warn", "missing"]
 PROBE_S = 60.0
 FREE_WARN_GB, FREE_MISSING_GB = 5.0, 1.0
 LEFTOVER_WARN_MB = 100.0
-SHM = Path("/dev/shm")
+SHM, DEV, SYS_TTY = Path("/dev/shm"), Path("/dev"), Path("/sys/class/tty")
 
 RENDER = """
 import mujoco, numpy
@@ -197,16 +198,17 @@ def disk() -> list[Finding]:
 
 
 def real_time() -> list[Finding]:
-    _, hard = resource.getrlimit(resource.RLIMIT_RTPRIO)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NICE)
     rows = [
         Finding(
             "cpu cores", "ok" if (n := os.cpu_count() or 1) >= 2 else "warn", str(n), "" if n >= 2 else "two at least"
         )
     ]
-    if hard > 0 or os.geteuid() == 0:
-        return [*rows, Finding("real-time priority", "ok", "allowed")]
-    advice = "on a robot: '@realtime - rtprio 98' in /etc/security/limits.d/, add yourself to that group"
-    return [*rows, Finding("real-time priority", "warn", "not allowed", advice)]
+    is_allowed = soft == resource.RLIM_INFINITY or 20 - soft <= NICE  # as setrlimit(2) counts
+    if is_allowed or os.geteuid() == 0:
+        return [*rows, Finding("priority", "ok", f"nice {NICE} allowed")]
+    advice = f"on a robot: '@armtune - nice {NICE}' in /etc/security/limits.d/, add yourself to that group"
+    return [*rows, Finding("priority", "warn", f"nice {NICE} not allowed", advice)]
 
 
 def shared_memory() -> list[Finding]:
@@ -231,8 +233,28 @@ def shared_memory() -> list[Finding]:
     return [Finding("shared memory", "ok", f"{free_mb:.0f} MB free, {used_mb:.0f} MB in use by DDS")]
 
 
+def arms() -> list[Finding]:
+    """Serial ports an arm may be on: may we use them, and do they pass short answers on at once?"""
+    ports = sorted(path for pattern in ("ttyUSB*", "ttyACM*") for path in DEV.glob(pattern))
+    if not ports:
+        return [Finding("arm ports", "ok", "none plugged in; none needed for the simulator")]
+    rows = []
+    for port in ports:
+        timer = SYS_TTY / port.name / "device" / "latency_timer"
+        waits_ms = int(timer.read_text()) if timer.is_file() else 0
+        if not os.access(port, os.R_OK | os.W_OK):
+            advice = "add your user to group `dialout`, log in again"
+            rows.append(Finding("arm ports", "warn", f"{port}: no permission", advice))
+        elif waits_ms > 1:
+            advice = "set it to 1 by the udev rules in deploy/; 100 reads a second need it"
+            rows.append(Finding("arm ports", "warn", f"{port}: its latency timer is {waits_ms} ms", advice))
+        else:
+            rows.append(Finding("arm ports", "ok", str(port)))
+    return rows
+
+
 CHECKS: tuple[Callable[[], list[Finding]], ...] = (
-    python, ros, middleware, domain, inference, gpu, training, cameras, rendering, disk, real_time, shared_memory,
+    python, ros, middleware, domain, inference, gpu, training, cameras, arms, rendering, disk, real_time, shared_memory,
 )  # fmt: skip
 
 

@@ -60,14 +60,23 @@ def prefixes() -> list[str]:
     return [prefix for prefix in dict.fromkeys([*sourced, sys.prefix]) if prefix]
 
 
-def ros_environment(domain_id: int, log_folder: Path | None = None) -> dict[str, str]:
+def ros_environment(domain_id: int, log_folder: Path | None = None, shares_memory: bool = True) -> dict[str, str]:
     """Return the variables that make ROS talk on this machine only, on one domain.
 
-    A profile, discovery range or RMW the user set stays.
+    A profile, discovery range or RMW the user set stays. What a person may kill at any time and takes no images shares
+    no memory: killed in there it may leave a graph that the next one does not hear.
+
+    Raises:
+        ConfigError: when the profile the user set is not there: Fast DDS would then talk on every network.
     """
+    named = os.environ.get(PROFILES_FILE) or str(profile())
+    if not Path(named).is_file():
+        raise ConfigError(
+            f"{PROFILES_FILE}: expected a file, got {named}; unset it, or write one by `armtune link write`"
+        )
     wanted = {
         "AMENT_PREFIX_PATH": os.pathsep.join(prefixes()),
-        PROFILES_FILE: os.environ.get(PROFILES_FILE) or str(profile()),
+        PROFILES_FILE: named if shares_memory else _unshared(named),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or _range(),
         "ROS_DOMAIN_ID": str(domain_id),
         "PYTHONUNBUFFERED": "1",
@@ -78,14 +87,29 @@ def ros_environment(domain_id: int, log_folder: Path | None = None) -> dict[str,
     return wanted
 
 
+def lone_environment(domain_id: int) -> dict[str, str]:
+    """Return the variables of a command that may be killed beside a graph: who dies sharing memory may block others."""
+    made = ros_environment(domain_id)
+    return {**made, PROFILES_FILE: str(profile(UNSHARED))} if made[PROFILES_FILE] == str(profile()) else made
+
+
 def node_environment(spec: NodeSpec, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of one node: what all have, what its row adds, and a profile without shared memory
-    where it asks for that and the user named no profile of his own.
-    """
+    """Return the variables of one node: what all have, what its row adds, no shared memory where it asks for that."""
     made = {**base, **dict(spec.environment)}
-    if not spec.shares_memory and made[PROFILES_FILE] == str(profile()):
-        made[PROFILES_FILE] = str(profile(UNSHARED))
+    if not spec.shares_memory:
+        made[PROFILES_FILE] = _unshared(made[PROFILES_FILE])
     return made
+
+
+def _unshared(named: str) -> str:
+    """Return the profile without shared memory beside the one in use, if there is one: a user's own stays."""
+    beside = Path(named).with_name(UNSHARED)
+    return str(beside) if beside.is_file() else named
+
+
+def is_secured() -> bool:
+    """Whether ROS security is on: then each node has the keys of its own enclave."""
+    return os.environ.get("ROS_SECURITY_ENABLE", "").lower() == "true"
 
 
 def _range() -> str:
@@ -111,6 +135,15 @@ def command(package: str, executable: str) -> list[str]:
     if found is None:
         raise ConfigError(f"{package} has no program {executable}; run `make build`, or source install/setup.bash")
     return [sys.executable, "-m", module]
+
+
+def is_claimed(domain_id: int) -> bool:
+    """Whether a graph of ours runs on a domain, on this machine."""
+    try:
+        os.close(claim(domain_id))
+    except ConfigError:
+        return True
+    return False
 
 
 def claim(domain_id: int) -> int:

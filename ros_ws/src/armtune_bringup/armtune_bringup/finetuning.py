@@ -13,8 +13,8 @@ from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.files import read_json, write_json
 from armtune_policies.store.manifest import load_manifest
 
-from .agents import Learning, OnStep, Say, encoder_for, exported, gathered, keep, made, started_log, training_folder
-from .arena import SimArena
+from .agents import Learning, OnStep, Say, encoder_for, exported, gathered, keep, made, started_log
+from .arena import SimArena, grasps
 from .runs import begin
 from .settings import Config
 from .stages import EVALUATION_SEED, evaluate_policy, make_env
@@ -24,7 +24,6 @@ WINDOW = 20
 COUNTED = ("episodes", "updates", "successes_forward", "successes_backward", "forced")
 
 if TYPE_CHECKING:
-    from armtune_policies.learn.agent import Agent
     from armtune_policies.learn.finetune import Counts, Practice, PracticeParams
     from armtune_policies.learn.logs import Log
     from armtune_policies.learn.offline import OfflineParams
@@ -59,20 +58,23 @@ def finetune_agent(
     from armtune_policies.learn.finetune import Practice
     from armtune_policies.learn.replay import Replay
     from armtune_policies.learn.tally import table, tally
+    from armtune_policies.learn.trained import restore
 
     config, policy = learning.config, learning.config.policy
     params, practised, shaken = _params(learning)
     frozen = encoder_for(config, params, Path(policy.folder))
     data = gathered(config, shaken, demos, prior, frozen, on_step)
     agent, offline, embeddings = made(data, params, config.experiment.seed)
-    pretrained = _restore(agent, data, Path(policy.folder), config.experiment.seed)
+    pretrained = restore(agent, data, Path(policy.folder), config.experiment.seed)
     run = Path(begin(config).run_folder)
     before = _measured(config, Path(policy.folder), run / "evaluation" / "before.json", on_step)
     online = Replay(practised.rows, offline.shape, params)
     say(table(tally(data.trajectories), offline.nbytes + online.nbytes))
     env, key = make_env(config), _digest(pretrained, params, practised)
     try:
-        practice = Practice(agent, offline, online, SimArena(env, frozen), practised, run / "practice", key)
+        practice = Practice(
+            agent, offline, online, SimArena(env, frozen, grasps(data.trajectories)), practised, run / "practice", key
+        )
         resumed, start = practice.counts.episodes, practice.counts.steps
         with started_log(learning, practice.folder or run, f"practice-{run.name}", key, start, params) as log:
             counts = practice.run(_told(practice, log, on_step))
@@ -109,35 +111,15 @@ def _told(practice: Practice, log: Log, on_step: OnStep) -> Callable[[Counts, bo
 def _params(learning: Learning) -> tuple[AgentParams, PracticeParams, OfflineParams]:
     """Return the settings of ``policy.folder``'s agent and of its training, but for what the overrides change."""
     from armtune_policies.learn.finetune import PracticeParams
-    from armtune_policies.learn.offline import OfflineParams
-    from armtune_policies.learn.settings import AgentParams
+    from armtune_policies.learn.trained import trained
 
     config, policy = learning.config, learning.config.policy
     manifest = load_manifest(Path(policy.folder), contract_digest(policy.action, policy.observation))
-    trained = manifest.provenance.get("agent")
-    if not isinstance(trained, dict):
-        raise ConfigError(
-            f"policy.folder: {policy.folder} is no agent's; train one: armtune pretrain <demos> agent=calql"
-        )
-    if learning.recipe not in ("", trained.get("recipe")):
-        raise ConfigError(f"agent: the policy was trained by {trained.get('recipe')}, got {learning.recipe!r}")
+    was = trained(manifest, Path(policy.folder), learning.agent, learning.offline)
+    if learning.recipe not in ("", was.agent.recipe):
+        raise ConfigError(f"agent: the policy was trained by {was.agent.recipe}, got {learning.recipe!r}")
     theirs = {"episode_steps": config.task.episode_steps, "seed": config.experiment.seed}
-    practised = PracticeParams.from_mapping({**theirs, **learning.practice})
-    offline = OfflineParams.from_mapping({**manifest.provenance.get("offline", {}), **learning.offline})
-    return AgentParams.from_mapping({**trained, **learning.agent}), practised, offline
-
-
-def _restore(agent: Agent, data: Any, policy_folder: Path, seed: int) -> str:
-    """Bring the agent to the end of its offline training; return that training's digest."""
-    from armtune_policies.learn.offline import training_digest
-    from armtune_policies.learn.saved import load_training
-
-    named, folder = training_digest(data, agent.params, seed), training_folder(policy_folder)
-    found = load_training(folder, named)
-    if found is None:
-        raise ValueError(f"{folder}: no checkpoint of the agent's training; run armtune pretrain to the same folder")
-    agent.restore(found[0])
-    return digest([named, agent.updates])
+    return was.agent, PracticeParams.from_mapping({**theirs, **learning.practice}), was.offline
 
 
 def _digest(pretrained: str, params: AgentParams, practised: PracticeParams) -> str:

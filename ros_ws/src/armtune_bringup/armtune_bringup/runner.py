@@ -141,6 +141,8 @@ class Runner:
         arguments = ["--ros-args", "-r", f"__node:={spec.name}", "-r", f"__ns:=/{spec.namespace}"]
         for source, target in spec.remaps:
             arguments += ["-r", f"{source}:={target}"]
+        if environment.is_secured():
+            arguments += ["--enclave", spec.enclave]
         return [*arguments, "--params-file", str(parameter_path(self._folder, spec))]
 
     def _start(self, child: _Child) -> None:

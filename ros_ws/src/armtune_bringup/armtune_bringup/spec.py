@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+World = Literal["sim", "robot", "workstation"]
+"""Where a graph runs: with a simulated arm, with a real one, or what either leaves to a second machine."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class NodeSpec:
     respawn_window_s: float = 60.0
     environment: tuple[tuple[str, str], ...] = ()
     shares_memory: bool = True
+
+    @property
+    def enclave(self) -> str:
+        """Whose keys it has where ROS security is on; see ``permissions``."""
+        return f"/{self.namespace}/{self.name}"
 
 
 class RespawnBudget:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from armtune_policies.contract import DIRECTIONS, Direction
 from armtune_policies.contract.paths import config_root
@@ -16,6 +16,7 @@ from armtune_policies.store.episode_reader import next_index
 from armtune_safety.settings import GateParams
 from armtune_sim.opengl import backend
 from armtune_sim.settings import SimParams
+from armtune_sim.shift import NONE
 from armtune_sim.take import Take
 
 from .compose import config_hash
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
 EVALUATION_SEED = 1_000_000
 """First of the held-out scenes; demonstrations and practice draw theirs elsewhere."""
 
-AMBIGUOUS_FRAMES = 4
-"""Left out before success is plain. Our demonstrations linger after it, so fewer than RoboFuME's ten;
-of eighteen steps ten would leave nothing that looks almost done."""
+FIRST_JUDGE = {"updates": 1000}
+"""How the success classifier of a few demonstrations is trained; ``armtune reward train`` makes a better one."""
 
 
 def make_env(config: Config, sim: SimParams | None = None, kind: type[ArmEnv] | None = None) -> ArmEnv:
@@ -57,7 +57,7 @@ def collect_demos(
 ) -> list[Collected]:
     """Write the demonstrations and failures both directions lack into ``folder/episodes``; a second call continues.
 
-    They are of other tables than the one practised on: poses and looks vary more.
+    They are of other tables than the one practised on: poses and looks vary more, and nothing is shifted.
 
     Raises:
         OSError: when the disk refuses, or this machine cannot draw.
@@ -66,7 +66,7 @@ def collect_demos(
     from armtune_sim.collect import collect
 
     e, have = config.experiment, next_index(folder, run_id)
-    env = make_env(config, replace(config.sim, variation=e.demo_variation, looks=e.demo_looks))
+    env = make_env(config, replace(config.sim, variation=e.demo_variation, looks=e.demo_looks, shift=NONE))
     made: list[Collected] = []
     try:
         for episode in collect(
@@ -94,7 +94,7 @@ def planned(e: ExperimentParams) -> list[Take]:
 
 
 def pretrain_models(
-    config: Config, demos: Path, policy_folder: Path, reward_folder: Path, on_progress: Callable[[str, Any], None]
+    config: Config, demos: Path, policy_folder: Path, reward_folder: Path, on_step: Callable[[str, int, int], None]
 ) -> tuple[Manifest, Manifest]:
     """Train and export the policy and the success classifier from a run's episodes.
 
@@ -105,17 +105,20 @@ def pretrain_models(
         demos: Run folder with the demonstrations.
         policy_folder: Where the policy's model folder goes.
         reward_folder: Where the classifier's goes.
-        on_progress: Gets "policy" or "reward" and the training's progress.
+        on_step: Gets "policy" or "reward", how far its training is, and how far it goes.
 
     Raises:
         ValueError: when there are no episodes, or they do not fit.
     """
     from armtune_policies.learn.bc import pretrain
     from armtune_policies.learn.data import transitions
-    from armtune_policies.learn.export import About, export_policy, export_reward
-    from armtune_policies.learn.reward_train import frames, train_reward
+    from armtune_policies.learn.export import About, export_policy
     from armtune_policies.learn.sentences import embed
     from armtune_policies.learn.sources import sources
+
+    from .judging.frames import by_outcome
+    from .judging.settings import Judging
+    from .judging.train import train
 
     task, action, observation = config.task, config.policy.action, config.policy.observation
     episodes = [source.read() for source in sources(demos, action, observation)]
@@ -123,24 +126,17 @@ def pretrain_models(
     embeddings, seed = embed(sentences), config.experiment.seed
     provenance = {"config": config_hash(config), "demos": demos.name, "episodes": len(episodes)}
 
-    def saved(folder: Path) -> Path:
-        return folder.with_name(f"{folder.name}.training.safetensors")
-
     data = transitions(episodes, action, observation, sentences)
     done = pretrain(
         data, embeddings, action, observation, seed=seed,
-        checkpoint=saved(policy_folder), on_progress=lambda p: on_progress("policy", p),
+        checkpoint=policy_folder.with_name(f"{policy_folder.name}.training.safetensors"),
+        on_progress=lambda p: on_step("policy", p.step, p.updates),
     )  # fmt: skip
     about = About(f"{task.name}-bc", action, observation, embeddings, provenance, {"loss": done.loss})
     policy = export_policy(policy_folder, done.encoder, done.head, about)
-
-    seen = frames(episodes, observation, sentences, dropped=AMBIGUOUS_FRAMES)
-    judge = train_reward(
-        seen, embeddings, observation, seed=seed,
-        checkpoint=saved(reward_folder), on_progress=lambda p: on_progress("reward", p),
-    )  # fmt: skip
-    about = About(f"{task.name}-success", action, observation, embeddings, provenance, judge.metrics)
-    return policy, export_reward(reward_folder, judge.net, judge.threshold, about)
+    judging = Judging(replace(config, reward=replace(config.reward, folder=str(reward_folder))), fit=FIRST_JUDGE)
+    frames = by_outcome(judging, episodes)
+    return policy, train(judging, frames, lambda _, done, total: on_step("reward", done, total), embeddings=embeddings)
 
 
 def evaluate_policy(

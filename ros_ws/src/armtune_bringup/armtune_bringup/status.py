@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from armtune_policies.contract import ConfigError, Mode
+from armtune_policies.store.nouns import EVALUATION, HIDDEN
 
 
 def status(robot: str, gate: Any, episode: Any = None, policy: Any = None) -> dict[str, Any]:
-    """Return one flat mapping from GateState and, where there are, EpisodeState and PolicyState."""
+    """Return one flat mapping from GateState and, where there are, EpisodeState and PolicyState.
+
+    While policies are evaluated it is not said which of them acts: who asks may be who judges.
+    """
     said: dict[str, Any] = {"robot": robot, "mode": Mode(gate.mode).name, "armed": gate.armed}
     said |= {"reasons": list(gate.reasons), "latches": list(gate.latches), "holder": gate.holder}
     said["refusals"] = dict(zip(gate.refusals, (int(count) for count in gate.refusal_counts)))
@@ -16,7 +20,12 @@ def status(robot: str, gate: Any, episode: Any = None, policy: Any = None) -> di
         said |= {"run": episode.run_id, "episode": episode.episode_id, "phase": episode.phase}
         said |= {"direction": episode.direction, "task": episode.sentence, "why": episode.reason}
     if policy is not None:
-        said |= {"policy": policy.active_version, "provider": policy.provider, "refused": policy.refused_reason}
+        is_blind = episode is not None and episode.purpose == EVALUATION
+        said |= {
+            "policy": HIDDEN if is_blind else policy.active_version,
+            "provider": policy.provider,
+            "refused": policy.refused_reason,
+        }
         said["inference_p50_ms"] = round(policy.inference_p50_s * 1e3, 2)
     return said
 

@@ -7,15 +7,29 @@ import sys
 
 import typer
 
-from . import advice, inspection, learning, stack, study
+from . import (
+    advice,
+    calibrate,
+    console,
+    data,
+    evaluation,
+    inspection,
+    learning,
+    link,
+    remote,
+    reward,
+    showing,
+    stack,
+    study,
+)
 
 EXAMPLES = """\b
 Examples:
-  armtune up sim task=drawer               start the simulated graph; Ctrl-C stops it
-  armtune up sim task=drawer --practice    ... and practise at once
-  armtune arm; armtune practice            in a second terminal
-  armtune demo                             the whole story, in one folder with a report
-  armtune doctor                           what this machine has and lacks
+  armtune up sim policy=shipped reward=shipped    start the simulated graph with what comes along; Ctrl-C ends it
+  armtune arm; armtune practice                   in a second terminal; armtune stop in a third
+  armtune up sim policy=shipped reward=shipped console=local    ... or all of it from a browser
+  armtune demo                                    the whole story, in one folder with a report
+  armtune doctor                                  what this machine has and lacks
 """
 
 app = typer.Typer(
@@ -28,10 +42,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 stack.add_to(app)
+console.add_to(app)
+showing.add_to(app)
 learning.add_to(app)
+evaluation.add_to(app)
+remote.add_to(app)
 advice.add_to(app)
 study.add_to(app)
+reward.add_to(app)
+calibrate.add_to(app)
 inspection.add_to(app)
+link.add_to(app)
+data.add_to(app)
 
 
 def main() -> None:

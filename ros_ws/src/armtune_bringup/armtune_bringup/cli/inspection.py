@@ -1,11 +1,10 @@
-"""Commands that look: at the machine, the config, the data, the speed."""
+"""Commands that look: at the machine, the config, the speed."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +13,9 @@ import yaml
 
 from armtune_policies.contract import ConfigError
 from armtune_policies.contract.paths import config_root
+from armtune_policies.store.files import write_whole
 
-from .advice import SELECT_EXAMPLE, data_select
-from .stack import Overrides
+from .stack import Overrides, World
 
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON value")]
 
@@ -29,13 +28,9 @@ def add_to(app: typer.Typer) -> None:
     example = "Example: armtune config show task=lid experiment.seed=3"
     config = typer.Typer(help="What is configured.", epilog=example, no_args_is_help=True)
     config.command("show", epilog=example)(config_show)
+    example = "Example: armtune config permissions robot policies.xml robot=wx250s"
+    config.command("permissions", epilog=example)(config_permissions)
     app.add_typer(config, name="config")
-    example = "Example: armtune data ls runs --json"
-    data = typer.Typer(help="What was recorded.", epilog=example, no_args_is_help=True)
-    data.command("ls", epilog=example)(data_ls)
-    data.command("make-prior", epilog="Example: armtune data make-prior runs/prior task=drawer")(data_make_prior)
-    data.command("select", epilog=f"Example: {SELECT_EXAMPLE}")(data_select)
-    app.add_typer(data, name="data")
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -46,7 +41,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(checks.as_json(findings)))
     else:
-        _table(("check", "", "found", "what to do"), [(f.check, f.level, f.found, f.advice) for f in findings])
+        table(("check", "", "found", "what to do"), [(f.check, f.level, f.found, f.advice) for f in findings])
     raise typer.Exit(int(any(f.level == "missing" for f in findings)))
 
 
@@ -91,57 +86,26 @@ def config_show(overrides: Overrides = None, as_json: AsJson = False) -> None:
     typer.echo(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True, default_flow_style=None).rstrip())
 
 
-def data_ls(
-    folder: Annotated[Path, typer.Argument(help="where runs are kept")] = Path("runs"),
-    as_json: AsJson = False,
-) -> None:
-    """List runs with task, episodes and size."""
-    from armtune_bringup.compose import config_hash, read
-
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder; runs are kept there once `armtune up` or `armtune demo` has run")
-    rows = []
-    for path in sorted(folder.glob("*/config.yaml")):
-        episodes = sorted((path.parent / "episodes").glob("*.mcap"))
-        size_mb = sum(file.stat().st_size for file in episodes) / 1e6
-        try:
-            config = read(path)
-            task, name = config.task.name, config_hash(config)
-        except ConfigError as why:
-            task, name = "?", str(why)
-        rows.append(
-            {"run": path.parent.name, "task": task, "episodes": len(episodes), "mb": round(size_mb, 1), "config": name}
-        )
-    if as_json:
-        typer.echo(json.dumps(rows))
-    else:
-        _table(("run", "task", "episodes", "MB", "config"), [tuple(row.values()) for row in rows])
-
-
-def data_make_prior(
-    folder: Annotated[Path, typer.Argument(help="where to; `armtune pretrain --prior` takes it")],
+def config_permissions(
+    world: Annotated[World, typer.Argument(help="sim or robot: whose nodes")],
+    file: Annotated[Path, typer.Argument(help="SROS2 policy file to write")],
     overrides: Overrides = None,
-    steps: Annotated[int, typer.Option(min=1, help="control steps of each variant, at least")] = 1000,
 ) -> None:
-    """Collect episodes of other tasks than the one practised. Scripted experts; a second call continues."""
-    from rich.progress import Progress
-
-    from armtune_bringup.compose import compose
-    from armtune_bringup.prior import Made, Variant, make_prior, variants
+    """Write what each node of a graph may say, hear, serve and ask, for `ros2 security`: docs/security.md."""
+    from armtune_bringup.compose import compose, config_hash
+    from armtune_bringup.graph import graph
+    from armtune_bringup.permissions import granted, policy_file
+    from armtune_bringup.spec import RunFacts
 
     config = compose(overrides or [])
-    with Progress() as bar:
-        tasks = {v: bar.add_task(v.run_id, total=steps) for v in variants(config.task.name)}
-
-        def show(variant: Variant, made: Made) -> None:
-            bar.update(tasks[variant], completed=min(made.steps, steps))
-
-        found = make_prior(config, folder, steps, show)
-    rows = {variant.run_id: asdict(made) for variant, made in found.items()}
-    typer.echo(json.dumps({"folder": str(folder), "steps": sum(m.steps for m in found.values()), "variants": rows}))
+    grants = granted(
+        graph(config, world.value, RunFacts("named", "runs/named", config_hash(config))), config.camera.names
+    )
+    write_whole(file, policy_file(grants).encode())
+    typer.echo(f"{file}: {len(grants)} enclaves of /{config.robot.name}; next, docs/security.md")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     texts = [head, *(tuple(map(str, row)) for row in rows)]
     widths = [max(len(row[i]) for row in texts) for i in range(len(head))]
     for row in texts:

@@ -1,4 +1,4 @@
-"""Commands about learning: collect, pre-train, evaluate, and the whole demo."""
+"""Commands about learning: pre-train, fine-tune, and the whole demo."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ import typer
 from rich.progress import Progress
 
 from armtune_bringup.compose import compose
-from armtune_bringup.runs import begin
 from armtune_bringup.settings import Config
 from armtune_policies.contract import ConfigError
 
 from .stack import Overrides
-
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object last")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,21 +23,10 @@ def add_to(app: typer.Typer) -> None:
         app.command(epilog=f"Example: {example}")(command)
 
 
-def collect(overrides: Overrides = None) -> None:
-    """Collect demonstrations in the simulator. A scripted, noisy expert shows both directions."""
-    from armtune_bringup.stages import collect_demos, planned
-
-    config = compose(overrides or [])
-    run = begin(config)
-    with Progress() as bar:
-        task = bar.add_task(f"collecting {config.task.name}", total=len(planned(config.experiment)))
-        made = collect_demos(config, Path(run.run_folder), run.run_id, lambda _: bar.advance(task))
-    won = sum(episode.is_success for episode in made)
-    typer.echo(f"{len(made)} demonstrations in {run.run_folder}, {won} of them successful")
-
-
 def pretrain(
-    demos: Annotated[Path, typer.Argument(help="run folder with demonstrations, or a LeRobot v3 folder")],
+    demos: Annotated[
+        Path, typer.Argument(help="run folder with demonstrations, a LeRobot v3 folder, or a D4RL/Minari file")
+    ],
     overrides: Overrides = None,
     encoder: Annotated[
         Path | None, typer.Option(help="with agent=: folder of the encoder or policy to see by; else one is fitted")
@@ -56,15 +42,25 @@ def pretrain(
     together, each from its part of the episodes.
     """
     from armtune_bringup.agents import pretrain_agent, read_overrides
+    from armtune_bringup.arrays import pretrain_arrays
     from armtune_bringup.encoding import encoder_of
+    from armtune_policies.datasets.hdf5 import is_arrays
 
     learning = read_overrides(overrides or [])
     policy, reward = Path(learning.config.policy.folder), Path(learning.config.reward.folder)
     if not learning.recipe:
         if encoder or prior or learning.agent or learning.offline:
             raise ConfigError("an agent's settings need its recipe: name one, as in agent=calql")
+        if is_arrays(demos):
+            raise ConfigError(f"{demos}: arrays without pictures need an agent: name one, as in agent=calql")
         _clone(learning.config, demos, policy, reward)
         typer.echo(f"policy in {policy}, success classifier in {reward}")
+        return
+    if is_arrays(demos):
+        if encoder or prior:
+            raise ConfigError(f"{demos}: arrays have no pictures and go alone; leave --encoder and --prior away")
+        with Progress() as bar:
+            typer.echo(json.dumps(pretrain_arrays(learning, demos, shown_by(bar))))
         return
     from armtune_policies.learn.crew import Crew
 
@@ -84,12 +80,7 @@ def _clone(config: Config, demos: Path, policy: Path, reward: Path) -> None:
     from armtune_bringup.stages import pretrain_models
 
     with Progress() as bar:
-        tasks = {name: bar.add_task(name, total=None) for name in ("policy", "reward")}
-
-        def show(name: str, at: Any) -> None:
-            bar.update(tasks[name], completed=at.step, total=at.updates)
-
-        pretrain_models(config, demos, policy, reward, show)
+        pretrain_models(config, demos, policy, reward, shown_by(bar))
 
 
 def shown_by(bar: Progress) -> Callable[[str, int, int], None]:
@@ -125,27 +116,6 @@ def finetune(
     typer.echo(json.dumps(result))
 
 
-def evaluate(
-    folder: Annotated[Path, typer.Argument(help="policy folder")],
-    overrides: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Try a policy on held-out scenes. Prints success per direction with 95 % intervals."""
-    from armtune_bringup.stages import evaluate_policy
-    from armtune_policies.runtime.policy import Policy
-
-    config = compose(overrides or [])
-    policy = Policy.load(folder, config.policy.action, config.policy.observation)
-    with Progress() as bar:
-        task = bar.add_task("evaluating", total=2 * config.experiment.evaluations)
-        results = evaluate_policy(config, policy, on_episode=lambda _seed, _won: bar.advance(task))
-    for direction, result in results.items():
-        typer.echo(f"{direction:<9} {result}")
-    if as_json:
-        rows = {name: {"successes": r.successes, "n": r.count, "ci95": [r.low, r.high]} for name, r in results.items()}
-        typer.echo(json.dumps(rows))
-
-
 def demo(
     overrides: Overrides = None,
     fast: Annotated[bool, typer.Option("--fast", help="from a shipped checkpoint, two minutes")] = False,
@@ -157,10 +127,8 @@ def demo(
 
 
 EXAMPLES: dict[Callable[..., None], str] = {
-    collect: "armtune collect task=drawer experiment.demos=20 experiment.name=shown",
     pretrain: "armtune pretrain runs/shown task=drawer; "
     "armtune pretrain runs/shown task=drawer agent=calql policy.folder=models/calql offline.weight_prior=0.5",
     finetune: "armtune finetune runs/shown --in-process policy.folder=models/calql practice.steps=5000",
-    evaluate: "armtune evaluate models/policy task=drawer --json",
     demo: "armtune demo task=drawer --fast",
 }

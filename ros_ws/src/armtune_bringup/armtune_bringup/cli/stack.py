@@ -13,6 +13,7 @@ import typer
 
 from armtune_bringup import environment
 from armtune_bringup.progress import PracticeProgress, interrupted
+from armtune_policies.contract import topics
 
 if TYPE_CHECKING:
     from armtune_bringup.client_node import Client
@@ -26,6 +27,7 @@ class World(str, Enum):
 
     sim = "sim"
     robot = "robot"
+    workstation = "workstation"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,7 +37,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(
-    world: Annotated[World, typer.Argument(help="sim: the simulated arm; robot: a real one")],
+    world: Annotated[
+        World,
+        typer.Argument(help="sim or robot: which arm; workstation: what these leave to it"),
+    ],
     overrides: Overrides = None,
     practise: Annotated[bool, typer.Option("--practice", help="arm and practise once everything is up")] = False,
 ) -> None:
@@ -49,8 +54,9 @@ def up(
 
     config = compose(overrides or [])
     run, number = plan(config), environment.domain()
-    runner = Runner(graph(config, world.value, run), Path(run.run_folder), number, typer.echo)
-    check_models(config)
+    specs = graph(config, world.value, run)
+    runner = Runner(specs, Path(run.run_folder), number, typer.echo)
+    check_models(config, world.value)
     check_disk(config, run)
     if world is World.sim:
         backend()
@@ -65,14 +71,14 @@ def up(
 
 def arm(robot: Robot = "") -> None:
     """Let the gate move the arm. It starts stopped, always."""
-    with _client(robot) as client:
-        _done(client.arm(), "armed")
+    with connected(robot) as client:
+        done(client.arm(), "armed")
 
 
 def stop(robot: Robot = "") -> None:
     """Stop the arm at once. It stays stopped until cleared and armed again."""
-    with _client(robot) as client:
-        _done(client.stop(), "stopped")
+    with connected(robot) as client:
+        done(client.trigger(topics.STOP), "stopped")
 
 
 def hold(
@@ -80,14 +86,14 @@ def hold(
     robot: Robot = "",
 ) -> None:
     """Hold the arm where it is, or let it go on with --off."""
-    with _client(robot) as client:
-        _done(client.hold(not off), "goes on" if off else "held")
+    with connected(robot) as client:
+        done(client.hold(not off), "goes on" if off else "held")
 
 
 def clear(latch: Annotated[str, typer.Argument(help="name, as `armtune status` lists it")], robot: Robot = "") -> None:
     """Clear one latch by its name, once its cause is gone."""
-    with _client(robot) as client:
-        _done(client.clear(latch), f"cleared {latch!r}")
+    with connected(robot) as client:
+        done(client.clear(latch), f"cleared {latch!r}")
 
 
 def fault(
@@ -105,8 +111,8 @@ def fault(
             typer.echo(f"{each:<18} {row.doc}{f' (--value: {row.meaning})' if row.meaning else ''}")
         return
     known(name).value(name, value)
-    with _client(robot) as client:
-        _done(client.fault(name, not off, value), f"{name} {'off' if off else 'on'}")
+    with connected(robot) as client:
+        done(client.fault(name, not off, value), f"{name} {'off' if off else 'on'}")
 
 
 def status(
@@ -116,7 +122,7 @@ def status(
     """Say what the graph does and why."""
     import json
 
-    with _client(robot) as client:
+    with connected(robot) as client:
         said = client.status()
     if as_json:
         typer.echo(json.dumps(said))
@@ -131,13 +137,13 @@ def practice(
     robot: Robot = "",
 ) -> None:
     """Practise on the running graph. Ctrl-C ends it once the arm is at rest."""
-    with interrupted() as asked, _client(robot) as client, PracticeProgress(episodes, steps) as bar:
+    with interrupted() as asked, connected(robot) as client, PracticeProgress(episodes, steps) as bar:
         result = client.practice(episodes, steps, bar.show, asked)
     typer.echo(bar.summary(result))
 
 
 EXAMPLES: dict[Callable[..., None], str] = {
-    up: "armtune up sim task=drawer --practice",
+    up: "armtune up sim policy=shipped reward=shipped --practice",
     arm: "armtune arm",
     stop: "armtune stop",
     hold: "armtune hold; armtune hold --off",
@@ -148,14 +154,14 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 
-def _client(robot: str) -> Client:
-    os.environ.update(environment.ros_environment(environment.domain()))
+def connected(robot: str, shares_memory: bool = False) -> Client:
+    os.environ.update(environment.ros_environment(environment.domain(), shares_memory=shares_memory))
     from armtune_bringup.client_node import Client
 
     return Client(robot)
 
 
-def _done(refusal: str, done: str) -> None:
+def done(refusal: str, done: str) -> None:
     if refusal:
         print(f"error: refused: {refusal}", file=sys.stderr)
         raise typer.Exit(1)

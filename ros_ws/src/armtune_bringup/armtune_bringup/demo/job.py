@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,8 @@ from armtune_bringup.settings import Config
 from armtune_bringup.stages import collect_demos, evaluate_policy, planned, pretrain_models
 from armtune_policies.contract import DIRECTIONS
 from armtune_policies.runtime.policy import Policy
-from armtune_policies.store.files import write_json
+from armtune_policies.store.files import copy_whole, write_json
+from armtune_policies.store.manifest import MANIFEST
 
 from .folder import Folder, free_name, placed, shipped
 from .practice import finished, practise
@@ -37,7 +37,10 @@ def run_demo(config: Config, fast: bool = False, say: Callable[[str], None] = pr
     say(f"{config.task.name}: {config.task.forward} / {config.task.backward}; everything goes to {folder.root}")
     if models is not None and not folder.has(folder.reward):
         for name in ("policy", "reward"):
-            shutil.copytree(models / name, folder.root / "models" / name, dirs_exist_ok=True)
+            into = folder.root / "models" / name
+            into.mkdir(parents=True, exist_ok=True)
+            for file in sorted((models / name).iterdir(), key=lambda file: file.name == MANIFEST):  # the manifest last
+                copy_whole(file, into / file.name)
     _demonstrate(config, folder)
     if not (folder.has(folder.policy) and folder.has(folder.reward)):
         _pretrain(config, folder)
@@ -73,7 +76,7 @@ def _pretrain(config: Config, folder: Folder) -> None:
         tasks = {name: bar.add_task(f"training the {name}", total=None) for name in ("policy", "reward")}
         pretrain_models(
             config, folder.demos, folder.policy, folder.reward,
-            lambda name, at: bar.update(tasks[name], completed=at.step, total=at.updates),
+            lambda name, done, total: bar.update(tasks[name], completed=done, total=total),
         )  # fmt: skip
 
 

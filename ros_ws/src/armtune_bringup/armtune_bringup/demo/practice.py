@@ -17,7 +17,7 @@ from armtune_bringup.runs import begin
 from armtune_bringup.settings import Config
 from armtune_policies.contract import Direction, opposite
 from armtune_policies.store.episode_reader import list_episodes, read_episode
-from armtune_policies.store.nouns import PAUSED, SUCCESS
+from armtune_policies.store.nouns import PAUSED, SOLVED, SUCCESS
 
 from .folder import Folder
 
@@ -71,10 +71,10 @@ def _show(bar: PracticeProgress, feedback: Any) -> None:
 
 
 def next_direction(folder: Folder) -> Direction:
-    """Return what practice does next: the other direction after a success, else the same again."""
+    """Return what practice does next: the other direction after a success, also a standing one, else the same."""
     paths = list_episodes(folder.root)
     if not paths:
         return "forward"
     last = read_episode(paths[-1])
     direction: Direction = "forward" if last.direction == "forward" else "backward"
-    return opposite(direction) if last.outcome == SUCCESS else direction
+    return opposite(direction) if last.outcome == SUCCESS or last.about.mark == SOLVED else direction

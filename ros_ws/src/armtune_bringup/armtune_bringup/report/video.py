@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
+from itertools import chain
 
-import av
 import cv2
 import numpy as np
 from PIL import Image
+
+from armtune_policies.datasets.video import VideoFile
+
+KEY_EVERY = 50
+"""Frames from one key frame to the next: a person plays a film, and seldom jumps."""
 
 
 def mp4(frames: Iterable[np.ndarray], rate_hz: float) -> bytes:
     """Encode rgb8 frames, uint8, each (H, W, 3) with even H and W, as H.264.
 
     Raises:
-        ValueError: when there are no frames.
+        ValueError: when there are no frames, or odd ones.
     """
+    coming = iter(frames)
+    if (first := next(coming, None)) is None:
+        raise ValueError("a video needs at least one frame, got none")
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
-        stream = None
-        for frame in frames:
-            if stream is None:
-                stream = container.add_stream("libx264", rate=Fraction(rate_hz).limit_denominator(1000))
-                stream.height, stream.width, stream.pix_fmt = frame.shape[0], frame.shape[1], "yuv420p"
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
-        if stream is None:
-            raise ValueError("a video needs at least one frame, got none")
-        container.mux(stream.encode())
+    film = VideoFile(buffer, "h264", rate_hz, first.shape, KEY_EVERY)
+    film.add(chain([first], coming))
+    film.close()
     return buffer.getvalue()
 
 

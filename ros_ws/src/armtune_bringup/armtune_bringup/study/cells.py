@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armtune_bringup.agents import Learning, OnStep, made
-from armtune_bringup.arena import SimArena
+from armtune_bringup.arena import SimArena, grasps
 from armtune_bringup.stages import EVALUATION_SEED
 from armtune_policies.contract import DIRECTIONS, digest
 from armtune_policies.store.files import read_json, write_json
+from armtune_sim.shift import NONE
 
 from .sights import Images, Sight, Truth
 
@@ -70,15 +71,14 @@ class SeedStudy:
 
     def cell(self, name: str) -> dict[str, Any]:
         """Return a cell, made now unless its file is there."""
-        runs: dict[str, Callable[[Path], dict[str, Any]]] = {
-            "bc": self._bc, "offline": self._offline, "control": self._control, "online": self._online,
-        }  # fmt: skip
-        named = digest([self.data.digest, self._reads(name), self.seed, asdict(self.sizes)])
+        shift = self.config.sim.shift  # of what is practised and measured, never of what was shown
+        shifted = [] if shift == NONE else [shift]
+        named = digest([self.data.digest, self._reads(name), self.seed, asdict(self.sizes), *shifted])
         path = self.folder / f"{name}-{named[:12]}.json"
         if path.is_file():
             return read_json(path)
         began = time.process_time()
-        found = {"cell": name, "seed": self.seed, **runs[name](self.folder / f"{name}-{named[:12]}")}
+        found = {"cell": name, "seed": self.seed, **self._runs()[name](self.folder / f"{name}-{named[:12]}")}
         write_json(path, {**found, "cpu_s": round(time.process_time() - began, 1)})
         return read_json(path)
 
@@ -91,6 +91,10 @@ class SeedStudy:
     def control_updates(self) -> int:
         """Updates of the whole life of a practised agent."""
         return self.offline.updates + self.params.utd * max(self.practice.steps - self.params.warmup_steps, 0)
+
+    def _runs(self) -> dict[str, Callable[[Path], dict[str, Any]]]:
+        """Return what makes each cell."""
+        return {"bc": self._bc, "offline": self._offline, "control": self._control, "online": self._online}
 
     def _reads(self, name: str) -> list[Any]:
         """Return the settings that a cell depends on."""
@@ -128,7 +132,7 @@ class SeedStudy:
 
         agent, replay = self._trained(self.params, self.offline.updates, self._checkpoint, "offline")
         online = Replay(self.practice.rows, replay.shape, self.params)
-        arena = self.sight.arena()
+        arena = self.sight.arena(grasps(self.data.trajectories))
         named = digest([self._named, self._reads("online")])
         practice = Practice(agent, replay, online, arena, self.practice, folder, named)
         curve = Curve(folder / "curve.json", self.practice.steps, self.sizes.points)
@@ -143,8 +147,7 @@ class SeedStudy:
         arena.env.close()
         last = self._measured(agent, self.sizes.episodes)
         points = [*curve.points, {**asdict(counts), "success": last}]
-        found = {"lifts": arena.env.gated.lifts, "updates": agent.updates, "success": last, "curve": points}
-        return {**asdict(counts), **found}
+        return {**asdict(counts), "updates": agent.updates, "success": last, "curve": points}
 
     @property
     def _checkpoint(self) -> Path:
@@ -157,10 +160,6 @@ class SeedStudy:
         return digest([training_digest(self.data, self.params, self.seed), self.offline.updates])
 
     def _fresh(self, params: AgentParams) -> tuple[Agent, Replay]:
-        if not params.projection:
-            from armtune_policies.learn.offline import make_agent
-
-            return make_agent(self.data, params, {}, self.seed)
         agent, replay, _ = made(self.data, params, self.seed)
         return agent, replay
 

@@ -14,8 +14,10 @@ from armtune_bringup.arena import SimArena
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import collect_demos, make_env, planned
 from armtune_policies.contract import DIRECTIONS, digest
+from armtune_policies.episode.memory import Grasps
 from armtune_sim.collect import keeps_scene, prepared
 from armtune_sim.env import STATE, ArmEnv, Observation
+from armtune_sim.shift import NONE
 from armtune_sim.take import Take
 from armtune_sim.tasks import Scene
 
@@ -33,8 +35,8 @@ class Sight(Protocol):
     def data(self, offline: OfflineParams, on_step: OnStep) -> Offline:
         """Return the demonstrations and failures of the seed, as seen this way."""
 
-    def arena(self) -> SimArena:
-        """Return a world of its own, as seen this way."""
+    def arena(self, grasps: Grasps | None = None) -> SimArena:
+        """Return a world of its own, as seen this way; nudges aim at ``grasps``."""
 
 
 @dataclass
@@ -54,12 +56,13 @@ class Images:
             on_step("demonstrations", len(made), len(planned(self.config.experiment)))
 
         collect_demos(self.config, self.folder, "demos", told)
-        return gathered(self.config, offline, self.folder, self.prior, self._encoder(on_step), on_step)
+        return gathered(self.config, offline, self.folder, self.prior, self.encoder(on_step), on_step)
 
-    def arena(self) -> SimArena:
-        return SimArena(make_env(self.config), self._encoder(lambda what, done, total: None))
+    def arena(self, grasps: Grasps | None = None) -> SimArena:
+        return SimArena(make_env(self.config), self.encoder(lambda what, done, total: None), grasps)
 
-    def _encoder(self, on_step: OnStep) -> FrozenEncoder:
+    def encoder(self, on_step: OnStep) -> FrozenEncoder:
+        """Return what its images are seen by."""
         from armtune_bringup.encoding import encoder_of
         from armtune_policies.learn.frozen import FrozenEncoder
 
@@ -83,18 +86,19 @@ class Truth:
             made.append(demonstrated(arena, self.config, take, len(made)))
             on_step("demonstrations", len(made), len(takes))
         arena.env.close()
-        named = digest(["poses from the tool, in turns", self.config.task.name, asdict(self.config.sim), asdict(e)])
+        made_of = self.config.task.name, asdict(replace(self.config.sim, shift=NONE)), asdict(e)
+        named = digest(["poses from the tool, no heading of what is moved", *made_of])
         sentences = tuple(self.config.task.sentence(direction) for direction in DIRECTIONS)
         won = sum(one.imitate for one in made)
         return Offline(tuple(made), sentences, made[0].features.shape[1], named, len(made), won)
 
-    def arena(self) -> SimArena:
-        return self._arena()
+    def arena(self, grasps: Grasps | None = None) -> SimArena:
+        return self._arena(grasps=grasps)
 
-    def _arena(self, demos: bool = False) -> TruthArena:
+    def _arena(self, demos: bool = False, grasps: Grasps | None = None) -> TruthArena:
         e, sim = self.config.experiment, self.config.sim
-        other = replace(sim, variation=e.demo_variation, looks=e.demo_looks) if demos else sim
-        return TruthArena(make_env(self.config, other, BlindEnv), None)
+        other = replace(sim, variation=e.demo_variation, looks=e.demo_looks, shift=NONE) if demos else sim
+        return TruthArena(make_env(self.config, other, BlindEnv), None, grasps)
 
 
 class BlindEnv(ArmEnv):
@@ -113,13 +117,21 @@ class TruthArena(SimArena):
 
 
 def poses(scene: Scene, bodies: tuple[str, ...]) -> Floats:
-    """Return per body its place from the tool [m] and its heading as cosine and sine, then the first body's place in
-    the second's frame [m]: float32 (5 N + 3,). Where the tool is stands in the state."""
-    parts = []
-    for body in bodies:
-        parts += [scene.position(body) - scene.tool(), scene.rotation(body)[:2, 0]]
-    parts.append(scene.within(bodies[1], scene.position(bodies[0])))
-    return np.concatenate(parts).astype(np.float32)
+    """Return both bodies' places from the tool [m], the second's heading as cosine and sine, and the first's place in
+    the second's frame [m]: float32 (11,). Where the tool is stands in the state.
+
+    The first one's heading stays out: a peg or a lid is round, turns as it is pushed, and every demonstration begins
+    with the same; a policy told of it failed wherever it had turned.
+    """
+    moved, fixed = bodies
+    return np.concatenate(
+        [
+            scene.position(moved) - scene.tool(),
+            scene.position(fixed) - scene.tool(),
+            scene.rotation(fixed)[:2, 0],
+            scene.within(fixed, scene.position(moved)),
+        ]
+    ).astype(np.float32)
 
 
 def demonstrated(arena: SimArena, config: Config, take: Take, index: int) -> Trajectory:

@@ -1,0 +1,73 @@
+"""What the judge's commands are told: a config, and how to label, train and calibrate beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from armtune_bringup.compose import compose
+from armtune_bringup.settings import Config
+from armtune_policies.contract import DIRECTIONS, ConfigError
+from armtune_policies.reward.calibrate import CalibrationParams
+from armtune_policies.reward.gather import LabelParams
+from armtune_policies.reward.metrics import VoteRule
+from armtune_policies.store.files import parse_yaml
+
+if TYPE_CHECKING:
+    from armtune_policies.learn.reward.fit import FitParams
+
+OnStep = Callable[[str, int, int], None]
+"""Told what is worked at, how far it is, and how far it goes."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What the overrides say beside the config: ``fit.updates=4000 label.dropped=3 calibration.abstained=0.02``."""
+
+    config: Config
+    seed: int | None = None
+    fit: Mapping[str, Any] = field(default_factory=dict)
+    label: LabelParams = field(default_factory=LabelParams)
+    calibration: CalibrationParams = field(default_factory=CalibrationParams)
+
+    @property
+    def fit_params(self) -> FitParams:
+        from armtune_policies.learn.reward.fit import FitParams
+
+        return FitParams.from_mapping(self.fit)
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        return tuple(self.config.task.sentence(direction) for direction in DIRECTIONS)
+
+
+def read_overrides(overrides: Sequence[str]) -> Judging:
+    """Take the judge's settings and ``seed=`` out of the overrides and compose the rest.
+
+    Raises:
+        ConfigError: one sentence that names what is wrong.
+    """
+    groups: dict[str, dict[str, Any]] = {"fit": {}, "label": {}, "calibration": {}}
+    seed, rest = None, []
+    for override in overrides:
+        name, _, value = override.partition("=")
+        group, dot, key = name.partition(".")
+        if name == "seed":
+            if not value.isdecimal():
+                raise ConfigError(f"override {override!r}: expected a whole number, as in seed=3")
+            seed = int(value)
+        elif dot and group in groups:
+            groups[group][key] = parse_yaml(value, f"override {override!r}")
+        else:
+            rest.append(override)
+    label, calibration = (
+        LabelParams.from_mapping(groups["label"]),
+        CalibrationParams.from_mapping(groups["calibration"]),
+    )
+    return Judging(compose(rest), seed, groups["fit"], label, calibration)
+
+
+def rule_of(config: Config) -> VoteRule:
+    """Return the vote of a config."""
+    return VoteRule(config.episode.vote_need, config.episode.vote_window, config.episode.vote_opening)

@@ -1,0 +1,144 @@
+"""Practice through the ROS graph in lockstep; nobody is there but who lays the scene when practice asks for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from armtune_bringup import environment
+from armtune_bringup.graph import graph
+from armtune_bringup.practise import START_S
+from armtune_bringup.progress import interrupted
+from armtune_bringup.runner import GraphStopped, Runner
+from armtune_bringup.runs import begin
+from armtune_bringup.settings import Config
+from armtune_bringup.spec import NodeSpec
+from armtune_policies.contract import topics
+from armtune_policies.episode.course import Counts
+from armtune_policies.store.nouns import PAUSED, SCENE
+from armtune_runtime.practising import KeptCounts
+
+Judge = Callable[[int], AbstractContextManager[None]]
+"""Given the ROS domain, what runs beside the graph."""
+OnEpisode = Callable[[Counts, int, float], None]
+"""Told, after each episode, the counts, and the steps and the seconds since the first of this call began."""
+
+
+def nobody(domain_id: int) -> AbstractContextManager[None]:
+    """Nothing runs beside the graph."""
+    return nullcontext()
+
+
+class Person:
+    """Lays the scene of the next seed when practice asks, and says so; anything else that stops practice ends it."""
+
+    def __init__(self, seed: int, counts: Callable[[], Counts]) -> None:
+        self._seed, self._counts = seed, counts
+        self._wanted: tuple[str, str] | None = None
+
+    def lay(self, client: Any) -> None:
+        """Lay another scene, in which the direction that comes next is to be done."""
+        counts = self._counts()
+        seed = int(np.random.default_rng([self._seed, 2, counts.resets, counts.episodes]).integers(2**31))
+        client.reset_world(seed, counts.direction)
+
+    def hear(self, state: Any) -> None:
+        """Take an episode state."""
+        self._wanted = (state.waits_for, state.reason) if state.phase == PAUSED else None
+
+    def help(self, client: Any) -> bool:
+        """Do what is wanted; never a reason to stop.
+
+        Raises:
+            GraphStopped: when practice waits for something else than a scene.
+        """
+        wanted, self._wanted = self._wanted, None
+        if wanted and wanted[0] != SCENE:
+            raise GraphStopped(f"practice paused: {wanted[1]}; the same command goes on from here")
+        if wanted:
+            self.lay(client)
+            client.trigger(topics.PRACTICE_RESUME)
+        return False
+
+
+def practised(
+    config: Config,
+    steps: int,
+    on_episode: OnEpisode = lambda counts, steps, seconds: None,
+    judge: Judge = nobody,
+    changed: Callable[[NodeSpec], NodeSpec] = lambda row: row,
+) -> Counts:
+    """Practise until ``steps`` control steps are made; a run of the same name goes on where it was.
+
+    Args:
+        config: Of the run; ``experiment.time`` is lockstep whatever it says.
+        steps: Of the whole run.
+        on_episode: Told of the progress.
+        judge: Who judges, where the graph has no reward node.
+        changed: Makes another row of the table of nodes of each.
+
+    Returns:
+        What the whole run came to.
+
+    Raises:
+        GraphStopped: when the graph gives up, practice waits for more than a scene, or Ctrl-C came.
+    """
+    config = replace(config, experiment=replace(config.experiment, time="lockstep", rest_s=0.0))
+    run = begin(config)
+    folder, domain = Path(run.run_folder), environment.domain()
+    os.environ.update(environment.ros_environment(domain))
+    from armtune_bringup.client_node import Client
+
+    counts = lambda: KeptCounts(folder).counts  # noqa: E731
+    person, quiet, told = Person(config.experiment.seed, counts), list[str](), Told(counts, on_episode)
+    rows = [changed(row) for row in graph(config, "sim", run)]
+    with interrupted() as asked, Runner(rows, folder, domain, quiet.append) as runner, judge(domain):
+
+        def watch() -> None:
+            if reason := runner.poll():
+                raise GraphStopped(f"{reason}; logs are in {folder}/logs")
+            if asked():
+                raise GraphStopped("interrupted; the same command goes on from here")
+
+        def heard(feedback: Any) -> None:
+            person.hear(feedback.state)
+            told.hear(feedback.state)
+
+        with Client(config.robot.name, START_S, watch) as client:
+            client.arm_when_ready(START_S)
+            person.lay(client)
+            while (done := counts().steps) < steps:
+                client.practice(0, steps - done, heard, lambda: person.help(client))
+                if counts().steps == done:
+                    raise GraphStopped(f"practice makes no steps; logs are in {folder}/logs")
+    return counts()
+
+
+class Told:
+    """Passes each episode's end on once."""
+
+    def __init__(self, counts: Callable[[], Counts], on_episode: OnEpisode) -> None:
+        self._counts, self._on_episode, self._seen, self._began_s = counts, on_episode, "", 0.0
+        self._before = 0
+
+    def hear(self, state: Any) -> None:
+        """Take an episode state."""
+        if not self._began_s and state.episode_id:
+            self._began_s, self._before = time.monotonic(), self._counts().steps
+        if state.outcome and state.episode_id != self._seen:
+            self._seen = state.episode_id
+            counts = self._counts()
+            self._on_episode(counts, counts.steps - self._before, time.monotonic() - self._began_s)
+
+
+def as_row(counts: Counts) -> dict[str, Any]:
+    """Return the counts as JSON can say them, without what practice itself is in the middle of."""
+    passing = ("failures_in_a_row", "since_success", "since_reset", "solved_in_a_row", "direction", "updates")
+    return {name: value for name, value in asdict(counts).items() if name not in passing}

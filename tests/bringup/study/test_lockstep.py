@@ -1,0 +1,66 @@
+"""Who stands in for the person: lays a scene when practice asks for one, and for nothing else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from armtune_bringup.runner import GraphStopped
+from armtune_bringup.study.lockstep import Person, Told, as_row
+from armtune_policies.episode.course import Counts
+
+
+class Client:
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.laid: list[tuple[int, str]] = []
+        self.told: list[str] = []
+
+    def reset_world(self, seed: int, direction: str) -> None:
+        self.laid.append((seed, direction))
+
+    def trigger(self, service: str) -> str:
+        self.told.append(service)
+        return ""
+
+
+def state(phase: str, waits_for: str = "", reason: str = "", **more: str) -> SimpleNamespace:
+    return SimpleNamespace(
+        **{"phase": phase, "waits_for": waits_for, "reason": reason, "outcome": "", "episode_id": "", **more}
+    )
+
+
+@pytest.mark.fault("F52")
+def test_scene_is_laid_once_when_practice_is_stuck_and_practice_resumed() -> None:
+    counts, client = Counts(direction="backward"), Client()
+    person = Person(0, lambda: counts)
+    person.hear(state("acting"))
+    assert not person.help(client) and not client.laid
+    person.hear(state("paused", "scene"))
+    person.help(client)
+    person.help(client)
+    assert [way for _, way in client.laid] == ["backward"] and client.told == ["practice/resume"]
+    counts.resets, counts.episodes = 1, 4
+    person.lay(client)
+    assert client.laid[0][0] != client.laid[1][0]
+
+
+def test_practice_that_waits_for_something_else_is_ended_with_its_reason() -> None:
+    person = Person(0, Counts)
+    person.hear(state("paused", "person", "home was not reached in 30.0 s; look, then resume"))
+    with pytest.raises(GraphStopped, match="home was not reached"):
+        person.help(Client())
+
+
+def test_each_end_of_an_episode_is_passed_on_once() -> None:
+    heard: list[tuple[int, int]] = []
+    counts = Counts(episodes=6, steps=100)
+    told = Told(lambda: counts, lambda counts, steps, seconds: heard.append((counts.episodes, steps)))
+    told.hear(state("acting", episode_id="a"))
+    counts.episodes, counts.steps = 7, 108
+    for said in [state("homing", episode_id="a", outcome="timeout")] * 3:
+        told.hear(said)
+    assert heard == [(7, 8)], "the steps are those since the start, however many there were before"
+    assert as_row(Counts(episodes=7))["episodes"] == 7 and "direction" not in as_row(Counts())
