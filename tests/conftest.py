@@ -1,16 +1,33 @@
-"""Fixtures every test may use."""
+"""Fixtures every test may use, and the plugin that turns the runs of fault rows into the safety case.
+
+``pytest -m fault --safety-case docs/safety-case.md`` writes the page and the run as JSON beside it; any run prints how
+many rows passed, were skipped, or have no test.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "faults"))
 
+from casebook import FAILED, KNOWN, PASSED, SKIPPED, Case, page, record, summary
+from machine import facts
+
+from armtune_policies.store.files import write_whole
 from harness import Stack
+
+TESTS = Path(__file__).parent
+ALONE = {"benchmarks", "console", "drivers", "faults", "scenarios", "teleop"}
+"""Rooms whose tests are bound by real time: whole graphs, devices, browsers."""
+OUTCOMES = {"passed": PASSED, "failed": FAILED, "skipped": SKIPPED}
+CASES = pytest.StashKey[dict[str, Case]]()
 
 
 @pytest.fixture
@@ -18,3 +35,83 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     """Real node processes on a domain of their own, ended with the test."""
     with Stack(tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Case:
+    """The notes of the row that the test answers for; of the first, where there are several."""
+    row = request.node.get_closest_marker("fault").args[0]
+    return request.config.stash[CASES].setdefault(row, Case())
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--safety-case", metavar="FILE", help="write the safety case from the fault rows that were run")
+    parser.addoption("--every-phase", action="store_true", help="kill and hang each node in each phase of practice")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fault(*rows): the rows of tests/faults/rows.md that a test answers for")
+    config.addinivalue_line("markers", "every_phase: a death in one phase of practice more; run with --every-phase")
+    config.stash.setdefault(CASES, {})
+    config.pluginmanager.register(Clerk(config.stash[CASES]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs the machine to itself: those rooms, and every file that starts real nodes."""
+    starts_nodes = {path: "harness" in path.read_text() for path in {item.path for item in items}}
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in ALONE or starts_nodes[item.path]:
+            item.add_marker(pytest.mark.alone)
+    left = [item for item in items if item.get_closest_marker("every_phase") and not config.getoption("every_phase")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
+    """What is told of a test names its rows: other processes run some of the tests."""
+    report = yield
+    if report.when == "call" or not report.passed:
+        report.user_properties += [("fault", row) for marker in item.iter_markers("fault") for row in marker.args]
+    return report
+
+
+class Clerk:
+    """Writes down how the tests of each row ended."""
+
+    def __init__(self, cases: dict[str, Case]) -> None:
+        self.cases = cases
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.outcome not in OUTCOMES:  # tried anew
+            return
+        known = hasattr(report, "wasxfail") and report.skipped
+        for row in {row for name, row in report.user_properties if name == "fault"}:
+            case = self.cases.setdefault(row, Case())
+            case.outcomes[report.nodeid] = KNOWN if known else OUTCOMES[report.outcome]
+            if report.skipped and not known:
+                case.reasons.append(f"skipped: {report.longrepr[-1].removeprefix('Skipped: ')}")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    cases = config.stash[CASES]
+    if not cases:
+        return
+    terminalreporter.section("rows of the fault table")
+    for line in summary(cases):
+        terminalreporter.write_line(line)
+    if changed := _changed(config.rootpath / "docs/safety-case.json", cases):
+        terminalreporter.write_line(f"not as on the page: {changed}")
+    if target := config.getoption("safety_case"):
+        run = facts()
+        write_whole(Path(target), page(cases, run).encode())
+        write_whole(Path(target).with_suffix(".json"), (json.dumps(record(cases, run), indent=1) + "\n").encode())
+        terminalreporter.write_line(f"wrote {target}")
+
+
+def _changed(kept: Path, cases: Mapping[str, Case]) -> dict[str, str]:
+    """Rows whose state on the page is not what this run showed."""
+    then = json.loads(kept.read_text())["rows"] if kept.exists() else {}
+    now = {name: case.outcome for name, case in cases.items() if name in then}
+    return {name: f"{then[name]['state']} -> {state}" for name, state in now.items() if then[name]["state"] != state}

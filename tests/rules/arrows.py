@@ -10,11 +10,12 @@ ROS = ("rclpy", "rcl_interfaces", "lifecycle_msgs", "builtin_interfaces", "std_s
 LAUNCH = ("launch", "launch_ros")
 LAUNCH_FILES = ("ros_ws/src/armtune_bringup/armtune_bringup/actions.py",)
 PURE = ("armtune_policies", "armtune_calibration")
-TORCH = ("torch", "torchvision", "timm", "sentence_transformers", "transformers")
+TORCH = ("torch", "torchvision", "timm", "sentence_transformers", "transformers", "peft")
 LEARN = "armtune_policies.learn"
 LEARN_USERS = ("armtune_policies.learn", "armtune_bringup", "armtune_runtime.learner", "armtune_sim.collect")
-BASES = ("managed_node", "client_node")
-TRUTH_USERS = ("armtune_sim.sim_node", "armtune_bringup.client_node")
+BASES = ("managed_node", "client_node", "evaluating_node", "looking_node", "offering_node", "watching_node")
+CALIBRATION_NEEDS = ("armtune_policies.contract", "armtune_policies.store.files", "armtune_policies.store.pictures")
+TRUTH_USERS = ("armtune_sim.sim_node", "armtune_bringup.evaluating_node", "armtune_bringup.permissions")
 
 
 def top(name: str) -> str:
@@ -56,7 +57,7 @@ def _against(source: Source, name: str) -> bool:
     if source.module.startswith("armtune_policies.contract"):
         return not name.startswith("armtune_policies.contract")
     if source.package == "armtune_calibration":
-        return top(name) not in ("armtune_calibration",) and not name.startswith("armtune_policies.contract")
+        return top(name) != "armtune_calibration" and not name.startswith(CALIBRATION_NEEDS)
     if "armtune_policies" in source.path.split("/"):
         return top(name) not in PURE
     if source.package == "armtune_safety" or "/armtune_safety/" in source.path:

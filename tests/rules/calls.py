@@ -10,13 +10,23 @@ MODULE_LINES, NODE_LINES, FUNCTION_LINES = 500, 200, 60
 FORBIDDEN = {
     "pickle.load": "never pickle", "pickle.loads": "never pickle", "pickle.dump": "never pickle",
     "pickle.dumps": "never pickle", "dill.load": "never pickle", "joblib.load": "never pickle",
-    "torch.load": "safetensors only", "torch.save": "safetensors only", "eval": "no eval", "exec": "no exec",
-    "input": "nobody is there to answer", "yaml.load": "yaml.safe_load", "yaml.unsafe_load": "yaml.safe_load",
-    "yaml.full_load": "yaml.safe_load", "os.system": "subprocess with a list", "os.popen": "subprocess with a list",
+    "torch.load": "safetensors only", "torch.save": "safetensors only", "torch.jit.load": "safetensors only",
+    "torch.hub.load": "never code from elsewhere", "np.load": "safetensors only", "np.save": "safetensors only",
+    "onnx.load": "onnx.load_from_string: one file", "cv2.imread": "store.pictures.read_picture",
+    "cv2.imdecode": "store.pictures.decoded", "yaml.safe_load": "store.files.parse_yaml",
+    "yaml.load": "store.files.parse_yaml", "yaml.unsafe_load": "store.files.parse_yaml",
+    "yaml.full_load": "store.files.parse_yaml", "eval": "no eval", "exec": "no exec",
+    "input": "nobody is there to answer", "os.system": "subprocess with a list", "os.popen": "subprocess with a list",
     "time.time": "contract.clock", "time.time_ns": "contract.clock", "rclpy.spin": "a bounded spin_once loop",
     "__import__": "import statements",
 }  # fmt: skip
-CLOCKS = ("armtune_policies.contract.clock",)
+CODE_IN_DATA = frozenset(("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"))
+AT_HOME = {"armtune_policies.contract.clock": ("time.time", "time.time_ns"),
+           "armtune_policies.store.files": ("yaml.safe_load",),
+           "armtune_policies.store.pictures": ("cv2.imdecode",)}  # fmt: skip
+"""The one module in which a call stands that all others make through it."""
+WRITERS = frozenset(("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move",
+                     "shutil.rmtree", "cv2.imwrite", "os.rename", "os.replace"))  # fmt: skip
 # name -> number of positional arguments from which a time bound is among them; None: by keyword only
 WAITS: dict[str, int | None] = {
     "wait": 1, "wait_for": 2, "communicate": 2, "wait_for_service": 1, "wait_for_server": 1, "spin_once": None,
@@ -46,7 +56,12 @@ def forbidden_calls(source: Source) -> list[str]:
     found = [
         source.at(call, f"{name}(): {FORBIDDEN[name]}")
         for call, name in source.calls()
-        if name in FORBIDDEN and not (name.startswith("time.") and source.module in CLOCKS)
+        if name in FORBIDDEN and name not in AT_HOME.get(source.module, ())
+    ]
+    found += [
+        source.at(node, f"imports {name}: data never run code")
+        for node, name in source.imports()
+        if name.split(".")[0] in CODE_IN_DATA
     ]
     for call, name in source.calls():
         if _is_true(keyword(call, "shell")):
@@ -81,20 +96,24 @@ def waits_are_bounded(source: Source) -> list[str]:
 
 
 def writes_only_in_store(source: Source) -> list[str]:
-    """Files are written by ``store``, whole or not at all."""
+    """Files are written by ``store``, whole or not at all; what it is handed to fill is called ``part``."""
     if source.path.startswith(STORE):
         return []
     found = []
     for call, name in source.calls():
         last = name.rpartition(".")[2]
-        if last in ("write_text", "write_bytes"):
+        if last in ("write_text", "write_bytes", "tofile") or name in WRITERS:
             found.append(source.at(call, f"{name}(): use store.files.write_whole"))
-        elif (name == "open" or last == "open") and name not in ("os.open", "Image.open", "av.open"):
-            place = 1 if name in ("open", "io.open") else 0
+        elif last == "open" and name not in ("os.open", "Image.open", "av.open") and not _fills_part(call):
+            place = 1 if name in ("open", "io.open", "tarfile.open", "gzip.open", "lzma.open", "bz2.open") else 0
             mode = keyword(call, "mode") or (call.args[place] if len(call.args) > place else None)
             if isinstance(mode, ast.Constant) and isinstance(mode.value, str) and set(mode.value) & set("wax+"):
                 found.append(source.at(call, f"{name}(..., {mode.value!r}): use store.files.write_whole"))
     return found
+
+
+def _fills_part(call: ast.Call) -> bool:
+    return bool(call.args) and dotted(call.args[0]).split(".")[0] == "part"
 
 
 def names_are_constants(source: Source) -> list[str]:

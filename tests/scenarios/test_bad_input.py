@@ -16,6 +16,9 @@ from armtune_bringup import environment
 from armtune_bringup.compose import compose
 from armtune_policies.contract import ObservationSpec
 from armtune_policies.store.manifest import entry, load_manifest, write_manifest
+from fixtures.arms import REPLY_S
+from fixtures.dynamixel_servos import wx250s
+from fixtures.servo_bus import ServoBus
 from fixtures.tiny_models import encoder_bytes, tiny_models
 from harness import own_domain
 
@@ -92,6 +95,7 @@ def test_missing_model_is_named_when_it_is_to_be_evaluated(armtune: Shell) -> No
     assert "no such file: the model's folder (model nowhere); train one" in armtune.refused("evaluate", "nowhere")
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.parametrize("file", ("policy/encoder.onnx", "policy/head.onnx", "reward/reward.onnx"))
 def test_truncated_model_is_refused(armtune: Shell, file: str) -> None:
     path = armtune.folder / "models" / file
@@ -100,12 +104,14 @@ def test_truncated_model_is_refused(armtune: Shell, file: str) -> None:
     assert f"models/{file} is cut short: expected " in said and "copy the model again" in said
 
 
+@pytest.mark.fault("F22")
 def test_truncated_manifest_is_refused(armtune: Shell) -> None:
     path = armtune.folder / "models/policy/manifest.json"
     path.write_bytes(path.read_bytes()[:100])
     assert "models/policy/manifest.json does not read as a manifest" in armtune.refused(*UP)
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.parametrize("arguments", (UP, ("evaluate", "models/policy")))
 def test_one_flipped_byte_is_refused_by_its_hash(armtune: Shell, arguments: tuple[str, ...]) -> None:
     path = armtune.folder / "models/policy/head.onnx"
@@ -116,9 +122,27 @@ def test_one_flipped_byte_is_refused_by_its_hash(armtune: Shell, arguments: tupl
     assert "models/policy/head.onnx has SHA-256 " in said and "the manifest says" in said
 
 
+@pytest.mark.fault("F23")
 def test_model_of_another_contract_is_refused_with_both_sides(armtune: Shell) -> None:
     said = armtune.refused(*UP, "policy.height_px=64")
     assert "models/policy" in said and "96x96" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    (
+        (("collect", "n=0"), "n: expected a number of demonstrations per direction, 1 to 10000, got '0'"),
+        (("collect", "source=magic"), "source: expected one of teleop, expert, policy; got 'magic'"),
+        (("collect",), "no graph found on ROS domain"),
+        (("teleop",), "no graph found on ROS domain"),
+        (("up", "sim", "teleop=thought"), "unknown teleop 'thought'; known: gamepad, joy, keyboard"),
+        (("up", "sim", "policy=none"), "policy.folder: without a policy nobody would act"),
+        (("up", "sim", "teleop=joy", "experiment.time=lockstep"), "teleop: a person acts in real time"),
+        (("up", "sim", "teleop=joy", "teleop.buttons=[]"), "buttons: expected a row for engage, the dead-man"),
+    ),
+)
+def test_what_a_person_cannot_show_by_is_refused(armtune: Shell, arguments: tuple[str, ...], says: str) -> None:
+    assert says in armtune.refused(*arguments)
 
 
 def test_node_that_refuses_a_model_is_the_reason_the_graph_stopped(armtune: Shell) -> None:
@@ -164,7 +188,7 @@ def test_bad_override_is_refused_by_every_command(armtune: Shell, command: tuple
 # -- machine ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", (UP, ("collect",), ("evaluate", "models/policy")))
+@pytest.mark.parametrize("arguments", (UP, ("collect", "source=expert"), ("evaluate", "models/policy")))
 def test_machine_without_opengl_is_told_what_to_install(armtune: Shell, arguments: tuple[str, ...]) -> None:
     hidden = armtune.folder / "hidden"
     hidden.mkdir()
@@ -175,7 +199,7 @@ def test_machine_without_opengl_is_told_what_to_install(armtune: Shell, argument
     assert_whole(armtune.folder / "runs")
 
 
-@pytest.mark.parametrize("arguments", (UP, ("collect",)))
+@pytest.mark.parametrize("arguments", (UP, ("collect", "source=expert")))
 def test_unknown_opengl_is_refused_before_mujoco_fails_on_it(armtune: Shell, arguments: tuple[str, ...]) -> None:
     said = sentence(armtune(*arguments, MUJOCO_GL="crayons"))
     assert "MUJOCO_GL: expected egl or osmesa, got 'crayons'" in said
@@ -186,6 +210,7 @@ def test_graph_of_which_nothing_would_be_recorded_is_not_started(armtune: Shell)
     assert "MB free on the disk of" in said and "10000000 wanted; free some space" in said
 
 
+@pytest.mark.fault("F33")
 def test_full_disk_ends_a_collection_in_one_sentence_with_whole_files(armtune: Shell) -> None:
     """On a small tmpfs in a mount namespace of its own, where the kernel grants one."""
     runs, kept = armtune.folder / "runs", armtune.folder / "kept"
@@ -198,16 +223,17 @@ def test_full_disk_ends_a_collection_in_one_sentence_with_whole_files(armtune: S
     ):
         pytest.skip("no tmpfs can be mounted here (unshare -m)")
     script = f'{mount} && "$@"; code=$?; cp -r {runs} {kept}; exit $code'
-    said = sentence(armtune("collect", "experiment.name=one", before=(*namespace, script, "sh")))
+    said = sentence(armtune("collect", "source=expert", "experiment.name=one", before=(*namespace, script, "sh")))
     assert f"no space left to write {runs}/one/episodes/one-00000.mcap; free some disk space" in said
     assert (kept / "one/config.yaml").is_file()
     assert_whole(kept)
 
 
+@pytest.mark.fault("F33")
 def test_file_that_may_not_grow_ends_a_collection_in_one_sentence_with_whole_files(armtune: Shell) -> None:
     """The same by RLIMIT_FSIZE, which needs no rights."""
     before = ("sh", "-c", f'ulimit -f {SMALL_DISK_KB} && exec "$@"', "sh")
-    said = sentence(armtune("collect", "experiment.name=one", before=before))
+    said = sentence(armtune("collect", "source=expert", "experiment.name=one", before=before))
     assert f"cannot write {armtune.folder}/runs/one/episodes/one-00000.mcap: File too large" in said
     assert_whole(armtune.folder / "runs")
 
@@ -222,6 +248,11 @@ def test_second_graph_on_a_domain_is_refused(armtune: Shell) -> None:
 
 
 def test_camera_without_its_files_is_the_reason_the_graph_stopped(armtune: Shell) -> None:
-    said = armtune.given_up("up", "robot", "camera=files", "camera.paths=[nowhere]", "experiment.name=one")
+    pytest.importorskip("dynamixel_sdk", reason="dynamixel-sdk is not installed: constraints/robot.txt")
+    camera = ("camera=files", "camera.paths=[nowhere]")
+    with ServoBus("dynamixel", armtune.folder, wx250s()) as bus:
+        bus.be_patient(20.0)
+        arm = (f"arm.port={bus.path}", f"arm.reply_s={REPLY_S}")
+        said = armtune.given_up("up", "robot", *camera, *arm, "experiment.name=one")
     assert "front_camera_node ended with code 78, starting it again cannot help" in said
     assert "nowhere: no such folder of images; set camera.paths to an existing one" in said

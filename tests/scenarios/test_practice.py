@@ -52,12 +52,13 @@ def whole_files(run: Path) -> list[Path]:
 
 @pytest.mark.parametrize("pace", ["lockstep", "real"])
 def test_two_episodes_are_practised_and_every_reader_opens_their_files(up, pace: str) -> None:
-    one = up("--practice", f"experiment.time={pace}", "experiment.episodes=2", "task.episode_steps=6")
+    never = "reward.threshold=0.999"  # else the tiny judge takes both directions for solved
+    one = up("--practice", f"experiment.time={pace}", "experiment.episodes=2", "task.episode_steps=6", never)
     assert one.ends(UP_S) == 0, one.said
     assert "practised 2 episodes" in one.said
     files = whole_files(one.run)
     episodes = [read_episode(file) for file in files]
-    assert [episode.sentence for episode in episodes] == ["open the drawer", "close the drawer"]
+    assert [(episode.sentence, episode.outcome) for episode in episodes] == [("open the drawer", "timeout")] * 2
     for file, episode in zip(files, episodes):
         steps = len(episode.modes)
         assert 1 <= steps <= 6 and episode.modes[-1] < Mode.HOLD

@@ -1,0 +1,57 @@
+"""What the bench of practice is told, and what it makes of its cells; the graph itself is a scenario of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from armtune_policies.contract import ConfigError
+from benchmarks.practice import CELLS, read, summary
+
+
+def cell(forward: int, backward: int, **more: Any) -> dict[str, Any]:
+    return {"success": {"forward": [forward, 10], "backward": [backward, 10]}, **more}
+
+
+def test_words_of_the_command_line_are_ours_or_overrides() -> None:
+    asked = read(["task=drawer", "seeds=[3,4]", "steps=500", "reward=truth", "noise=cloth_folding", "folder=runs/x"])
+    assert (asked.seeds, asked.steps, asked.cells, asked.is_true) == ((3, 4), 500, tuple(CELLS), True)
+    assert asked.folder == Path("runs/x") and asked.variant == "-truth-cloth_folding"
+    assert asked.overrides[-2:] == ("task=drawer", "reward.noise=cloth_folding")
+
+
+def test_cells_of_other_settings_are_kept_under_other_names() -> None:
+    plain = read(["task=drawer", "noise=cloth_folding", "shift=camera", "steps=500"])
+    assert plain.rest == ""
+    names = {read(["task=drawer", *more]).rest for more in (["agent.batch=64"], ["agent.batch=32"], ["episodes=5"])}
+    assert len(names) == 3 and "-of-5" in names
+    assert read(["agent.batch=64", "offline.updates=7"]).rest == read(["offline.updates=7", "agent.batch=64"]).rest
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["quick"], "expected name=value, got 'quick'"),
+        (["reward=mine"], "reward: expected learned or truth, got 'mine'"),
+        (["seeds=3"], "seeds: expected a list"),
+        (["cells=[bc,best]"], "cells: expected some of bc, offline, matched, practice; got 'best'"),
+    ],
+)
+def test_slip_is_told_in_one_sentence(words: list[str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says.replace("[", r"\[")):
+        read(words)
+
+
+def test_summary_pools_seeds_and_finds_the_worst() -> None:
+    practised = {
+        0: cell(9, 7, steps=100, robot_minutes=1.0, resets=1),
+        1: cell(5, 5, steps=110, robot_minutes=2.0, resets=0),
+    }
+    found = summary({"offline": {0: cell(4, 2), 1: cell(4, 2)}, "matched": {0: cell(5, 5)}, "practice": practised})
+    assert found == {
+        "before": 0.3, "after": 0.65, "matched_after": 0.5, "before_min_direction": 0.2, "after_min_direction": 0.6,
+        "after_worst_seed": 0.5, "n": 40, "steps": 105.0, "robot_minutes": 1.5, "resets": 1,
+    }  # fmt: skip
+    assert summary({"offline": {0: cell(4, 2)}})["after"] is None

@@ -1,0 +1,60 @@
+"""A short soak: random faults one after another, judged as ``armtune bench soak minutes=180`` is."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import numpy as np
+import pytest
+from rig import FaultStack
+
+from armtune_policies.contract import Decision, Kind, Mode
+from armtune_policies.store.episode_writer import EpisodeWriter
+from armtune_policies.store.nouns import EpisodeState, Observation
+from armtune_policies.store.salvage import salvage
+from benchmarks.soak import KINDS, judged, lost, soak, upsets
+
+SOAK_S = 12.0
+
+
+def test_every_kind_of_fault_comes_once_a_round_and_the_seed_says_in_which_order() -> None:
+    drawn = [one.kind for one in itertools.islice(upsets(3), 3 * len(KINDS))]
+    for at in range(0, len(drawn), len(KINDS)):
+        assert sorted(drawn[at : at + len(KINDS)]) == sorted(KINDS)
+    assert drawn == [one.kind for one in itertools.islice(upsets(3), len(drawn))]
+
+
+def test_step_that_was_acted_and_left_no_trace_is_lost(tmp_path) -> None:
+    steps, missing = lost(tmp_path, [("run-00000", 0), ("run-00000", 1), ("run-00001", 0), ("run-00002", 0)], ())
+    assert (steps, missing) == (0, ["run-00000: no file, 2 steps"]), "one in flight is no loss, the newest may be on"
+
+
+def test_file_that_was_cut_short_has_lost_what_was_acted_after_its_end(tmp_path) -> None:
+    about = EpisodeState(episode_id="run-00000", run_id="run", direction="forward", purpose="practice")
+    writer, zeros = EpisodeWriter(tmp_path / "episodes", about), (0.0,) * 7
+    images = {"front": np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)}
+    for step in range(8):
+        seen = Observation("run-00000", step, step, images, np.zeros(7, np.float32))
+        told = Decision(
+            step, 1, "run-00000", step, "policy", step, "v", step, Kind.TOOL_DELTA, zeros, zeros, (), "", Mode.RUN
+        )
+        writer.add_step(observation=seen, decision=told)
+    writer.abandon()
+    os.truncate(writer.part, writer.part.stat().st_size // 2)
+    salvaged = salvage(writer.part)
+    assert salvaged.path is not None and 0 < salvaged.steps < 7
+    acted = [("run-00000", step) for step in range(8)] + [("run-00001", 0)]
+    steps, missing = lost(tmp_path, acted, ())
+    assert steps == salvaged.steps and missing == [
+        f"run-00000: cut short, {8 - salvaged.steps} steps were acted after its end"
+    ]
+    assert lost(tmp_path, acted, {"run-00000"}) == (steps, []), "what episode_node ended there, ended there"
+
+
+@pytest.mark.slow
+def test_no_limit_is_broken_and_no_step_lost_under_random_faults(graph: FaultStack) -> None:
+    counts = soak(graph, upsets(15), SOAK_S, lambda line: None)
+    assert sum(counts.get(kind, 0) for kind in KINDS) >= 2
+    found = judged(graph, counts)
+    assert not found["violations"] and not found["lost"] and found["steps"] > 0, found
