@@ -13,6 +13,11 @@ case "$libraries" in
   *libEGL_mesa.so*libEGL.so*|*libEGL.so*libEGL_mesa.so*|*libOSMesa.so*) ;;
   *) missing="$missing libegl1 libegl-mesa0 libgl1-mesa-dri" ;;
 esac
+case "$libraries" in
+  *libusb-1.0.so.0*) ;;
+  *) # RealSense only: worth installing where that asks nobody, no reason to stop
+    [ "$(id -u)" = 0 ] && missing="$missing libusb-1.0-0" || echo "note: RealSense cameras want libusb-1.0-0" ;;
+esac
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing system packages:$missing"
