@@ -17,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from benchmarks._stack import ROOT, Stack, arm_gate, percentiles
 
 TICK_MS = 10.0
 START_S = 5.0
+SMALL = {"camera_width_px": 32, "camera_height_px": 24, "camera_rate_hz": 1.0}
 BURN = "import os; os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})\nwhile True: pass"
 
 
@@ -64,20 +65,26 @@ def burner() -> Iterator[None]:
         process.wait(timeout=10)
 
 
-def measure(config: Config, seconds: float, what: str) -> dict[str, Any]:
-    """Run the graph for a while and return its numbers."""
+def measure(
+    config: Config,
+    seconds: float,
+    what: str,
+    camera: Mapping[str, Any] = SMALL,
+    beside: Callable[[Stack], AbstractContextManager[Any]] = nullcontext,
+) -> dict[str, Any]:
+    """Run the graph for a while, ``beside`` something else, and return its numbers."""
     common = {"robot": config.robot, "mjcf": str(config_root().resolve() / "robot" / config.robot.mjcf), "time": "real"}
     gate = GateParams(safety=config.safety, **common)
-    small = {"camera_width_px": 32, "camera_height_px": 24, "camera_rate_hz": 1.0}
-    sim = SimNodeParams(task=config.task, sim=config.sim, **common, **small)
+    sim = SimNodeParams(task=config.task, sim=config.sim, **common, **camera)
     with tempfile.TemporaryDirectory() as scratch, Stack(Path(scratch)) as stack:
         stack.bring_up("armtune_safety.gate_node", "gate_node", gate)
         stack.bring_up("armtune_sim.sim_node", "sim_node", sim)
         arm_gate(stack)
         env = {**os.environ, "ROS_DOMAIN_ID": str(stack.domain), "ROS_LOG_DIR": str(stack.folder / "ros")}
         command = [sys.executable, "-m", "benchmarks._wire", "proposer", str(seconds + START_S)]
-        client = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
-        heard = _wait(client, seconds + START_S, what)
+        with beside(stack):
+            client = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+            heard = _wait(client, seconds + START_S, what)
     return {**jitter(heard), **latency(heard)}
 
 

@@ -21,6 +21,7 @@ from armtune_policies.runtime.ort_session import OrtSession
 from armtune_policies.runtime.session import OpenSession, Session
 from armtune_policies.runtime.worker_session import WorkerSession
 from armtune_policies.store.manifest import load_model
+from benchmarks.reward import untrained
 
 SESSIONS: Mapping[str, OpenSession] = {"in_process": OrtSession, "worker": WorkerSession}
 
@@ -85,7 +86,7 @@ def _graphs(policy: Path | None, reward: Path | None) -> dict[str, bytes]:
 def _untrained() -> dict[str, bytes]:
     """Return graphs of the shapes we train; the training library is needed to make them."""
     from armtune_policies.learn import export
-    from armtune_policies.learn.networks import Encoder, Head, SuccessNet, seed_everything
+    from armtune_policies.learn.networks import Encoder, Head, seed_everything
 
     seed_everything(0)
     spec = ObservationSpec()
@@ -94,7 +95,7 @@ def _untrained() -> dict[str, bytes]:
     return {
         "encoder": export.encoder_bytes(encoder, spec),
         "head": export.head_bytes(head, encoder.feature_size),
-        "reward": export.reward_bytes(SuccessNet(spec), spec),
+        "reward": untrained("student"),
     }
 
 

@@ -84,7 +84,8 @@ def ours(config: Config, policy: Path, seconds: float, scratch: Path) -> dict[st
     mjcf = str(config_root().resolve() / "robot" / config.robot.mjcf)
     gate = GateParams(robot=config.robot, safety=config.safety, rate_hz=config.policy.rate_hz, mjcf=mjcf)
     told = {**vars(config.policy), "folder": str(policy)}
-    node = PolicyNodeParams(policy=told, robot=config.robot, task=config.task, mjcf=mjcf)
+    about = {"robot": config.robot, "task": config.task, "run_folder": str(scratch / "run"), "mjcf": mjcf}
+    node = PolicyNodeParams(policy=told, **about)
     with Stack(_folder(scratch, "ours")) as stack:
         reports = stack.listen(topics.DIAGNOSTICS, DiagnosticArray)
         camera = _wire(stack, "camera", seconds + 60.0)

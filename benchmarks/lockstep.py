@@ -61,7 +61,7 @@ def _graph(config: Config, policy: Path, steps: int, folder: Path) -> dict[str, 
     common = {"robot": config.robot, "mjcf": mjcf, "time": "lockstep"}
     gate = GateParams(safety=config.safety, rate_hz=config.policy.rate_hz, **common)
     told = {**vars(config.policy), "folder": str(policy)}
-    node = PolicyNodeParams(policy=told, task=config.task, **common)
+    node = PolicyNodeParams(policy=told, task=config.task, run_folder=str(folder / "run"), **common)
     sim = SimNodeParams(task=config.task, sim=config.sim, **common)
     times_s: list[float] = []
     with Stack(folder) as stack:
