@@ -97,7 +97,7 @@ class Pair:
     def _start(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
         process = self.robot.start(command, cwd=self._folder / "robot", env=self._env, **options)
         self._made.callback(process.wait, 5.0)
-        self._made.callback(process.terminate)
+        self._made.callback(process.kill)  # neither watcher nor discovery has anything to lose
         return process
 
     def close(self) -> None:

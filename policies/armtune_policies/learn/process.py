@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from armtune_policies.contract import ConfigError
+from armtune_policies.contract.priority import ask_priority
 from armtune_policies.store.edits import kept_paths, read_kept
 
 from .job import LearnerJob, Pupil
@@ -120,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
         job = LearnerJob.from_mapping(json.loads(arguments[0]) if arguments else {})
     except ValueError as why:
         _refuse(why)
-    os.nice(job.nice)
+    ask_priority(job.nice)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     resource.setrlimit(resource.RLIMIT_AS, (job.memory_mb << 20, job.memory_mb << 20))
     # Libraries may print; the line belongs to events alone.
@@ -129,7 +130,11 @@ def main(argv: list[str] | None = None) -> None:
     lines: queue.Queue[str] = queue.Queue(maxsize=100)
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
     try:
-        serve(pupil(job, out), lines)
+        learner = pupil(job, out)
+    except ValueError as why:  # settings and the policy it is to improve are the same after a restart
+        _refuse(why)
+    try:
+        serve(learner, lines)
     except ConfigError as why:
         _refuse(why)
     except (OSError, ValueError) as why:

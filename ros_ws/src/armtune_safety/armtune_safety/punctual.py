@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import gc
 import os
+
+from armtune_policies.contract.priority import ask_priority
 
 NICE = -10
 
@@ -19,9 +20,7 @@ def be_punctual() -> int:
     gc.freeze()
     atexit.register(gc.unfreeze)  # libraries count what is left at the end, and complain
     gc.set_threshold(50_000, 20, 100)
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
-    return os.getpriority(os.PRIO_PROCESS, 0)
+    return ask_priority(NICE)
 
 
 def step_back() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from armtune_policies.contract.priority import ask_priority
 
 from .library import QUESTIONS, Library, Unknown
 
@@ -117,7 +118,7 @@ def _answer(library: Library, line: str) -> dict[str, Any]:
 
 def main() -> None:
     """Answer until the input ends."""
-    os.nice(NICE)
+    ask_priority(NICE)
     root, *models = map(Path, sys.argv[1:])
     library = Library(root, tuple(models))
     for line in sys.stdin:
