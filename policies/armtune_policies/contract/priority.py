@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
+
+ASK_S, TRIES = 0.11, 5
+"""Who is not root may ask for a session every tenth of a second, all processes of the machine together."""
 
 
 def ask_priority(nice: int) -> int:
@@ -19,6 +23,16 @@ def ask_priority(nice: int) -> int:
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, nice)
     if os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError), os.fdopen(os.open("/proc/self/autogroup", os.O_WRONLY), "w") as told:
-            told.write(str(nice))
+        with contextlib.suppress(OSError):
+            _ask_for_session(nice)
     return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def _ask_for_session(nice: int) -> None:
+    for _ in range(TRIES):
+        try:
+            with os.fdopen(os.open("/proc/self/autogroup", os.O_WRONLY), "w") as told:
+                told.write(str(nice))
+            return
+        except BlockingIOError:
+            time.sleep(ASK_S)
