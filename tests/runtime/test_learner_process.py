@@ -163,7 +163,7 @@ def test_process_ends_when_closed(hold) -> None:
 
 @pytest.mark.parametrize(
     ("job", "says", "code"),
-    [({"wrong": 1}, "unknown key 'wrong'", 78), ({"policy_folder": "absent", "run_folder": "."}, "no such file", 1)],
+    [({"wrong": 1}, "unknown key 'wrong'", 78), ({"policy_folder": "absent", "run_folder": "."}, "no such file", 78)],
     ids=["unknown key", "no policy"],
 )
 def test_entry_point_says_what_is_wrong_when_the_job_is_bad(job: dict, says: str, code: int, tmp_path: Path) -> None:

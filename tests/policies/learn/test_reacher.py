@@ -17,7 +17,7 @@ from armtune_policies.learn.finetune import Practice, PracticeParams
 from armtune_policies.learn.pretrain import Pretraining
 from armtune_policies.learn.replay import Replay
 
-OFFLINE = [("bc", 600), ("calql", 200), ("cql", 600), ("iql", 1200), ("td3bc", 300)]
+OFFLINE = [("bc", 600), ("calql", 200), ("cql", 1800), ("iql", 1200), ("td3bc", 300)]
 
 
 @pytest.fixture(autouse=True)
