@@ -17,7 +17,7 @@ from armtune_policies.learn.finetune import Practice, PracticeParams
 from armtune_policies.learn.pretrain import Pretraining
 from armtune_policies.learn.replay import Replay
 
-OFFLINE = [("bc", 600), ("calql", 200), ("cql", 1800), ("iql", 1200), ("td3bc", 300)]
+OFFLINE = [("bc", 600), ("calql", 200), ("cql", 1200), ("iql", 1200), ("td3bc", 600)]
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def test_recipe_learns_from_few_noisy_demonstrations_among_failures(recipe: str,
     before = success(agent)
     Pretraining(agent, replay, updates).run()
     after = success(agent)
-    assert before <= 0.1 and after >= 0.4, f"{recipe}: {before:.0%} to {after:.0%}"
+    assert before <= 0.1 and after >= 0.3, f"{recipe}: {before:.0%} to {after:.0%}"
 
 
 def test_agent_learns_when_its_products_are_bfloat16() -> None:
