@@ -58,10 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs the machine to itself: those rooms, and every file that starts real nodes."""
+    """Mark what needs the machine to itself: those rooms, and every file that starts real nodes; but what has time."""
     starts_nodes = {path: "harness" in path.read_text() for path in {item.path for item in items}}
     for item in items:
-        if item.path.relative_to(TESTS).parts[0] in ALONE or starts_nodes[item.path]:
+        is_hurried = item.path.relative_to(TESTS).parts[0] in ALONE or starts_nodes[item.path]
+        if is_hurried and not item.get_closest_marker("unhurried"):
             item.add_marker(pytest.mark.alone)
     left = [item for item in items if item.get_closest_marker("every_phase") and not config.getoption("every_phase")]
     config.hook.pytest_deselected(items=left)

@@ -18,6 +18,8 @@ from benchmarks._external_report import Result, checks, summary, table
 from benchmarks._external_run import Run
 from benchmarks._external_world import EVALUATION, Floats, episode, shown, success_count
 
+pytestmark = pytest.mark.unhurried
+
 PLAN = Plan("line", 12, 8, 0.3, 2, {}, offline=6, steps=30, every_offline=3, every_first=12, trials=2)
 PARAMS = AgentParams(recipe="calql", hidden=(8,), projection=4, batch=8, cql_actions=2, utd=1, warmup_steps=0)
 

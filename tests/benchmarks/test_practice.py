@@ -10,6 +10,8 @@ import pytest
 from armtune_policies.contract import ConfigError
 from benchmarks.practice import CELLS, read, summary
 
+pytestmark = pytest.mark.unhurried
+
 
 def cell(forward: int, backward: int, **more: Any) -> dict[str, Any]:
     return {"success": {"forward": [forward, 10], "backward": [backward, 10]}, **more}

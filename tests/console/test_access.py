@@ -13,7 +13,7 @@ from armtune_console.access import PEERS, SESSION_S, Access, Pace, Role, is_own_
 from armtune_console.settings import ConsoleParams
 from armtune_policies.contract import ConfigError, ManualClock
 
-pytestmark = pytest.mark.fault("F60")
+pytestmark = [pytest.mark.fault("F60"), pytest.mark.unhurried]
 
 VIEWER, OPERATOR = "look-at-me-0123456789", "let-me-steer-0123456789"
 

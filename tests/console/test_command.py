@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from armtune_bringup.cli import app
 from armtune_console.access import Access, Role, read_tokens
 from armtune_policies.contract import SteadyClock
+
+pytestmark = pytest.mark.unhurried
 
 
 def test_tokens_are_made_into_one_file_that_only_its_owner_reads(tmp_path: Path) -> None:

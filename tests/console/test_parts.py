@@ -27,6 +27,8 @@ from armtune_policies.contract import ManualClock
 from armtune_policies.store.files import write_json
 from fixtures.console import frame
 
+pytestmark = pytest.mark.unhurried
+
 GATE = {"mode": "RUN", "armed": True, "reasons": [], "latches": [], "holder": "", "boot_id": "7", "refusals": {}}
 
 

@@ -16,6 +16,8 @@ from armtune_console.views import open_views
 from armtune_policies.contract import SteadyClock
 from fixtures.console import frame
 
+pytestmark = pytest.mark.unhurried
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:

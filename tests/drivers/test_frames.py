@@ -11,6 +11,8 @@ from armtune_drivers.frames import open_frames
 from armtune_drivers.settings import CameraParams
 from armtune_policies.contract import ConfigError
 
+pytestmark = pytest.mark.unhurried
+
 SIZE = {"width_px": 64, "height_px": 48}
 
 

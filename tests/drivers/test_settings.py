@@ -8,6 +8,8 @@ import yaml
 from armtune_drivers.settings import ArmParams, CameraParams
 from armtune_policies.contract import ConfigError
 
+pytestmark = pytest.mark.unhurried
+
 FILES = sorted((Path(__file__).resolve().parents[2] / "configs/camera").glob("*.yaml"))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from armtune_drivers.shots import ClockMap, Sight
+
+pytestmark = pytest.mark.unhurried
 
 PERIOD_NS = 33_333_333
 

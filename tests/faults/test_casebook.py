@@ -7,6 +7,8 @@ import json
 import pytest
 from casebook import FAILED, MISSING, PASSED, ROWS, SKIPPED, Case, page, promised, record, tally
 
+pytestmark = pytest.mark.unhurried
+
 FACTS = {"date": "today", "commit": "c0ffee"}
 
 

@@ -6,6 +6,8 @@ import pytest
 from rules import arrows, calls
 from rules.house import Source, product, report
 
+pytestmark = pytest.mark.unhurried
+
 RULES = (
     arrows.ros_only_in_nodes,
     arrows.one_way,

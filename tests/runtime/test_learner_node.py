@@ -109,6 +109,6 @@ def test_node_stays_up_and_says_why_when_the_learner_cannot_start(stack: Stack, 
     stack.listen(topics.DIAGNOSTICS, DiagnosticArray)
     stack.bring_up(NODE, NAME, settings(tmp_path / "absent", tmp_path / "run", restarts=0))
     array = wait_for_value(stack, "state", "given up")
-    assert "code 1" in array.status[0].message
+    assert "refused its job" in array.status[0].message
     stack.until(lambda: "no such file" in stack.log(NAME), what="the learner's own words")
     assert stack.stop(NAME) == 0

@@ -50,6 +50,8 @@ from armtune_runtime.practising import KeptCounts
 from fixtures.crashing import Death, every_death
 from fixtures.episodes import made
 
+pytestmark = pytest.mark.unhurried
+
 EPISODE = made(steps=3, hole=None, cameras=("front",))
 NAME = EPISODE.episode_id
 DEATHS: tuple[Death, ...] = ("kill", "power", "late")

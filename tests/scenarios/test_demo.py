@@ -12,6 +12,8 @@ import pytest
 
 from harness import ROOT, own_domain
 
+pytestmark = pytest.mark.unhurried
+
 SMALL = ("demos=1", "failures=0", "evaluations=1", "episodes=2", "scene_episodes=1")
 
 

@@ -30,7 +30,7 @@ from harness import Stack
 CONFIG = ["task.episode_steps=20", "policy.height_px=32", "policy.width_px=32", "experiment.evaluations=2"]
 SCENES, POLICIES, SEED = 2, 2, 0
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unhurried]
 
 
 def still_models(folder: Path) -> None:

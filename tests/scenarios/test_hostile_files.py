@@ -45,6 +45,8 @@ from fixtures.confined import confined
 from fixtures.episodes import made
 from fixtures.tiny_models import tiny_policy, tiny_reward
 
+pytestmark = pytest.mark.unhurried
+
 SMALL = ObservationSpec(height_px=16, width_px=16)
 BOMB_GREW_BYTES = 300 << 20
 """Far less than any of them claims; a decoder may have been loaded, too."""

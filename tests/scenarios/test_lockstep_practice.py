@@ -31,7 +31,7 @@ CONFIG = [
 SMALL = ["agent=calql", "agent.batch=16", "agent.hidden=[16]", "agent.critics=2", "agent.cql_actions=2"]
 STEPS = 40
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unhurried]
 
 
 @pytest.fixture

@@ -264,6 +264,7 @@ def judge(log: MotionLog, witness: WireWitness, **how: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.unhurried
 @pytest.mark.timeout(400)
 def test_no_bound_is_exceeded_when_a_hundred_streams_come_in_lockstep(stack: Stack) -> None:
     log, witness = play(stack, "lockstep", streams=100)

@@ -15,6 +15,8 @@ from armtune_teleop.keys import Keyboard
 from armtune_teleop.settings import TeleopNodeParams
 from armtune_teleop.web import Link
 
+pytestmark = pytest.mark.unhurried
+
 READ_S = 0.02
 REST = (0.0,) * 8
 POSE = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)

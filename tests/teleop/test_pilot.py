@@ -16,6 +16,8 @@ from armtune_teleop.pilot import Pilot
 from armtune_teleop.settings import TeleopParams
 from armtune_teleop.table import Refused
 
+pytestmark = pytest.mark.unhurried
+
 SPEC = ActionSpec()
 HIGH = np.array(SPEC.high)
 MS = 1_000_000

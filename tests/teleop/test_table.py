@@ -13,6 +13,8 @@ from armtune_bringup.compose import compose
 from armtune_policies.contract import ConfigError
 from armtune_teleop.table import MOTIONS, Refused, Table
 
+pytestmark = pytest.mark.unhurried
+
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 TABLE = Table.parse(["x left -1", "x more 1", "z up 0.5", "gripper squeeze 1"], ["engage a", "success b"], 0.1)
 

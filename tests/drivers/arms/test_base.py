@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from armtune_drivers.arms.base import ArmFault, Backoff, Losses
 from armtune_drivers.arms.gripper import Slider
 
+pytestmark = pytest.mark.unhurried
+
 WIDOWX = Slider(horn_m=0.014, link_m=0.024)
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from armtune_drivers.arms.urdf import Limit, limits_of
 
+pytestmark = pytest.mark.unhurried
+
 URDF = """<robot name="x">
   <joint name="a" type="revolute"><limit lower="-1" upper="2.5" velocity="3" effort="1"/></joint>
   <joint name="b" type="prismatic"><limit lower="0.015" upper="0.037" velocity="{v}"/></joint>
