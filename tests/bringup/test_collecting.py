@@ -19,8 +19,8 @@ from armtune_policies.store.edits import Edit, kept_paths, read_edit, write_edit
 from armtune_policies.store.episode_reader import read_episode
 from armtune_policies.store.episode_writer import EpisodeWriter
 from armtune_policies.store.files import trash
-from armtune_policies.store.flaws import FlawParams, JointPath, flaws
-from armtune_policies.store.nouns import SUCCESS, TIMEOUT, EpisodeState, Observation
+from armtune_policies.store.flaws import FlawParams, JointPath, flaws, was_checked
+from armtune_policies.store.nouns import DEMONSTRATION, PRACTICE, SUCCESS, TIMEOUT, EpisodeState, Observation
 
 CONFIG = compose()
 ROBOT = CONFIG.robot
@@ -30,11 +30,13 @@ MS = 1_000_000
 def recorded(
     folder: Path, index: int = 0, direction: str = "forward", steps: int = 8, outcome: str = SUCCESS,
     move_m: float = 0.02, same_frame: tuple[int, ...] = (), jump_rad: float = 0.0, verdict: Verdict | None = None,
+    purpose: str = "", source: str = "teleop",
 ) -> Path:  # fmt: skip
     """Write a demonstration of a tool that goes ``move_m`` a step."""
     about = EpisodeState(
-        run_id="run", episode_id=f"run-{index:05d}", index=index, direction=direction, sentence="open it"
-    )
+        run_id="run", episode_id=f"run-{index:05d}", index=index, direction=direction, sentence="open it",
+        purpose=purpose,
+    )  # fmt: skip
     with EpisodeWriter(folder / "episodes", about) as writer:
         for k in range(steps):
             stamp_ns = 200 * MS * (k - (k in same_frame))
@@ -45,7 +47,7 @@ def recorded(
                 1,
                 about.episode_id,
                 k,
-                "teleop",
+                source,
                 k,
                 "",
                 0,
@@ -205,6 +207,29 @@ def test_flawed_demonstration_that_a_killed_session_left_unseen_is_left_out_of_t
     write_edit(tmp_path, Edit(flawed.stem))
     assert session(tmp_path)[0].counts["forward"] == 1
     assert list(kept_paths(tmp_path)) == [flawed, sound], "a person kept it"
+
+
+def test_practice_is_no_demonstration_and_keeps_what_the_vote_made_of_it(tmp_path: Path) -> None:
+    """A person who shows in a run that has practised drops nothing of it, and is asked for all that was asked for."""
+    flawed = recorded(tmp_path, 0, move_m=0.0, purpose=PRACTICE, source="policy")
+    recorded(tmp_path, 1, purpose=PRACTICE, source="policy")
+    shown = recorded(tmp_path, 2, purpose=DEMONSTRATION)
+    one, said = session(tmp_path)
+    late = recorded(tmp_path, 3, move_m=0.0, purpose=PRACTICE, source="policy")
+    assert not one.look() and one.counts == {"forward": 1, "backward": 0} and said == []
+    assert "besides 0 without success, 0 with flaws" in one.summary()
+    assert {flawed, shown, late} < set(kept_paths(tmp_path)) and not was_checked(tmp_path, flawed.stem)
+
+
+def test_session_of_corrections_leaves_out_of_training_only_flaws_in_which_a_person_had_a_hand(tmp_path: Path) -> None:
+    alone = recorded(tmp_path, 0, move_m=0.0, purpose=PRACTICE, source="policy")
+    recorded(tmp_path, 1, purpose=DEMONSTRATION)
+    one = Session(tmp_path, 1, CONFIG, Heard(), film=False, is_shown=False)
+    corrected = recorded(tmp_path, 2, move_m=0.0, purpose=PRACTICE)
+    sound = recorded(tmp_path, 3, purpose=PRACTICE, source="policy")
+    one.look()
+    assert one.counts == {"forward": 1, "backward": 0}, "neither a flawed one nor what was shown for itself"
+    assert corrected not in set(kept_paths(tmp_path)) and {alone, sound} < set(kept_paths(tmp_path))
 
 
 def test_file_that_cannot_be_read_is_told_once_and_the_session_goes_on(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from .settings import TeleopNodeParams
 from .table import MOTIONS, Refused
 
 REOPEN_S = 1.0
+DRAINED_S = 0.5
+"""So long after one of two devices is gone, what it said before may still come: none is believed yet."""
 
 
 class Cockpit:
@@ -36,7 +38,8 @@ class Cockpit:
         self._params, self._clock, self._opening = params, clock, opening
         self.pilot = Pilot(params.teleop, ActionSpec(rate_hz=params.rate_hz))
         self.inbox, self.device = Inbox(), cast("Device | None", None)
-        self.trouble = ""
+        self.trouble = self._doubled = ""
+        self._doubled_ns = 0
         leads = params.teleop.kind == "leader"
         self._kinematics = Kinematics(params.robot, params.mjcf) if leads else None
         self._leads: float | None = None
@@ -53,10 +56,18 @@ class Cockpit:
         keys = self._read()
         if is_stopped:
             self.pilot.drop()
-        if doubled:
-            self.lose(f"two publish on {doubled}; end one of them")
+        self._doubt(doubled)
+        if self._doubled:
+            self.lose(f"two publish on {self._doubled}; end one of them")
             return ()
         return keys
+
+    def _doubt(self, doubled: str) -> None:
+        now_ns = self._clock.now_ns()
+        if doubled:
+            self._doubled, self._doubled_ns = doubled, now_ns
+        elif (now_ns - self._doubled_ns) / 1e9 > DRAINED_S:
+            self._doubled = ""
 
     def _read(self) -> tuple[str, ...]:
         now_ns = self._clock.now_ns()
