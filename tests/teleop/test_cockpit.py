@@ -191,6 +191,13 @@ def test_neither_device_is_believed_while_two_speak_at_once() -> None:
     assert seat.stands == (False, "two publish on teleop/joy; end one of them")
 
 
+def test_dead_man_that_is_up_on_the_other_device_is_no_release() -> None:
+    seat = held()
+    seat.cockpit.on_joy(REST, [0] * 11)
+    seat.cockpit.poll(doubled="teleop/joy")
+    assert seat.stands == (False, "two publish on teleop/joy; end one of them")
+
+
 def test_what_one_of_two_said_is_not_believed_when_it_comes_after_that_one_is_gone() -> None:
     seat = held()
     seat.cockpit.poll(doubled="teleop/joy")

@@ -53,21 +53,22 @@ class Cockpit:
                 first: arming alone moves nothing.
             doubled: The topic on which two devices speak at once, if any: then neither is believed.
         """
+        self._doubt(doubled)  # first: a dead-man that is up on the other device is no release
         keys = self._read()
         if is_stopped:
             self.pilot.drop()
         self._doubt(doubled)
-        if self._doubled:
-            self.lose(f"two publish on {self._doubled}; end one of them")
-            return ()
-        return keys
+        return () if self._doubled else keys
 
     def _doubt(self, doubled: str) -> None:
+        """Let go while two devices speak at once, and until what they said meanwhile has come."""
         now_ns = self._clock.now_ns()
         if doubled:
             self._doubled, self._doubled_ns = doubled, now_ns
         elif (now_ns - self._doubled_ns) / 1e9 > DRAINED_S:
             self._doubled = ""
+        if self._doubled:
+            self.lose(f"two publish on {self._doubled}; end one of them")
 
     def _read(self) -> tuple[str, ...]:
         now_ns = self._clock.now_ns()
