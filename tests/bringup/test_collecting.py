@@ -30,7 +30,7 @@ MS = 1_000_000
 def recorded(
     folder: Path, index: int = 0, direction: str = "forward", steps: int = 8, outcome: str = SUCCESS,
     move_m: float = 0.02, same_frame: tuple[int, ...] = (), jump_rad: float = 0.0, verdict: Verdict | None = None,
-    purpose: str = "", source: str = "teleop",
+    purpose: str = "", source: str = "teleop", clock_s: int = 0,
 ) -> Path:  # fmt: skip
     """Write a demonstration of a tool that goes ``move_m`` a step."""
     about = EpisodeState(
@@ -39,7 +39,7 @@ def recorded(
     )  # fmt: skip
     with EpisodeWriter(folder / "episodes", about) as writer:
         for k in range(steps):
-            stamp_ns = 200 * MS * (k - (k in same_frame))
+            stamp_ns = 200 * MS * (k - (k in same_frame)) + (k >= 4) * clock_s * 1000 * MS
             state = np.array([0.2 + move_m * k, 0, 0.1, 0, 0, 0, 1], np.float32)
             seen = Observation(about.episode_id, k, stamp_ns, {"front": np.full((96, 96, 3), k, np.uint8)}, state)
             told = Decision(
@@ -120,6 +120,7 @@ def test_demonstration_that_is_set_aside_counts_no_more(tmp_path: Path) -> None:
         ({"move_m": 0.0}, "no motion: the tool went 0.0 cm, at least 2 cm are wanted"),
         ({"same_frame": (3, 5)}, "frames lost: 2 of 8 steps"),
         ({"jump_rad": 1.0}, "joint waist jumped by 1.00 rad in 100 ms"),
+        ({"clock_s": 3600}, "the wall clock jumped by +3600 s at step 4"),
         ({"verdict": Verdict.NO}, "success not reached, says the reward model (probability 0.10)"),
     ),
 )
