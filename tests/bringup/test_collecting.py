@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from armtune_bringup.cli import app, showing
 from armtune_bringup.collecting import Session
 from armtune_bringup.compose import compose, config_hash, write
 from armtune_bringup.runs import as_started
@@ -151,6 +154,25 @@ def test_session_takes_the_graphs_own_config_and_refuses_what_it_was_not_started
     for wrong in ("task=drawer", "policy.rate_hz=5", "arm=so101", "camera=uvc", "policy=none", "reward=none"):
         with pytest.raises(ConfigError, match=f"{wrong}: not what the graph does by .*; give it to `armtune up`"):
             as_started(tmp_path, compose([wrong]), [wrong])
+
+
+@pytest.mark.parametrize(
+    ("started", "source", "says"),
+    (
+        (["policy=none", "teleop=joy"], "policy", "source=policy: expected a graph with a policy, got policy=none"),
+        (["teleop=none"], "teleop", "the graph has no device to show by; start it with teleop="),
+    ),
+)
+def test_session_that_nobody_could_act_in_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[str], source: str, says: str
+) -> None:
+    write(compose(started), tmp_path / "run")
+    client = SimpleNamespace(robot="wx250s", episode=lambda: SimpleNamespace(run_id="run"))
+    client.get_node_names_and_namespaces = list
+    monkeypatch.setattr(showing, "connected", lambda robot: nullcontext(client))
+    monkeypatch.setattr(showing, "FIND_S", 0.01)
+    asked = ["collect", "n=1", f"source={source}", f"experiment.folder={tmp_path}"]
+    assert says in str(CliRunner().invoke(app, asked).exception)
 
 
 def test_reward_model_that_says_yes_at_the_end_is_content(tmp_path: Path) -> None:

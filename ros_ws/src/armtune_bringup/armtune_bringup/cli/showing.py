@@ -150,6 +150,8 @@ def _on_graph(
 ) -> None:
     from armtune_bringup.collecting import Session
 
+    if source == "policy" and not config.policy.folder:
+        raise ConfigError("source=policy: expected a graph with a policy, got policy=none; start it with one")
     if not _has_device(client):
         raise ConfigError("the graph has no device to show by; start it with teleop=, as in teleop=gamepad")
     session = Session(folder, wanted, config, typer.echo, film, source == "teleop")
