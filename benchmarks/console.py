@@ -22,10 +22,12 @@ import psutil
 from armtune_bringup.compose import compose
 from armtune_console.settings import ConsoleNodeParams, ConsoleParams
 from benchmarks._stack import ROOT, Stack
+from benchmarks._words import only_ours, read_words
 from benchmarks.gate import START_S, measure
 
 CAMERA = {"camera_width_px": 640, "camera_height_px": 480, "camera_rate_hz": 30.0}
 MB = 1e6
+OURS = {"viewers": 5, "seconds": 60.0}
 KEPT = ("jitter_p50_ms", "jitter_p99_ms", "jitter_p999_ms", "jitter_max_ms", "latency_p99_ms")
 
 
@@ -33,10 +35,9 @@ def main(argv: list[str]) -> dict[str, Any]:
     """Measure, print a table, return its numbers."""
     parser = argparse.ArgumentParser(prog="armtune bench console", description=__doc__)
     parser.add_argument("settings", nargs="*", metavar="viewers=5 seconds=60", help="how many look on, and how long")
-    told = dict(pair.split("=", 1) for pair in parser.parse_args(argv).settings)
-    viewers, seconds = int(told.pop("viewers", 5)), float(told.pop("seconds", 60.0))
-    if told:
-        parser.error(f"unknown setting {next(iter(told))!r}; known: viewers, seconds")
+    told, rest = read_words("console", parser.parse_args(argv).settings, OURS)
+    only_ours("console", rest, OURS)
+    viewers, seconds = told["viewers"], told["seconds"]
     config = compose([])
     found: dict[str, Any] = {"bench": "console", "viewers": viewers, "seconds": seconds, "cores": os.cpu_count()}
     found["load_1m"] = round(os.getloadavg()[0], 2)

@@ -44,6 +44,7 @@ from armtune_safety.managed_node import EVENT_QOS, LATCHED_QOS
 from benchmarks._crash_disk import cut_power
 from benchmarks._peers import make_peer, python_of
 from benchmarks._stack import Stack
+from benchmarks._words import only_ours, read_words
 
 STEPS, PERIOD_S, GRACE_S, LONGEST_S = 8, 0.1, 0.01, 1.5
 BATCH = 20
@@ -52,6 +53,7 @@ TELL_S = 0.05
 """So long after a kill what had been told may still arrive."""
 SIZE_PX = 96
 LOAD_S = 90.0
+OURS = {"n": 200}
 PEER, SCRIPT = "lerobot", "_lerobot_peer.py"
 
 
@@ -118,7 +120,9 @@ class Feeder:
 def main(argv: list[str]) -> dict[str, Any]:
     """Kill, count, print a table, return its numbers."""
     chosen = _parser().parse_args(argv)
-    n = next((int(word.removeprefix("n=")) for word in chosen.setting if word.startswith("n=")), chosen.n)
+    told, rest = read_words("crash", chosen.setting, OURS)
+    only_ours("crash", rest, OURS)
+    n = told["n"]
     if chosen.make_peers:
         make_peer(PEER)
     if chosen.peer_kills:
@@ -281,8 +285,7 @@ def _kill_writer(command: list[str], env: dict[str, str], after_s: float) -> int
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="armtune bench crash", description=__doc__)
-    parser.add_argument("setting", nargs="*", metavar="n=N", help="how many kills of ours")
-    parser.add_argument("--n", type=int, default=200, help="the same")
+    parser.add_argument("setting", nargs="*", metavar="n=200", help="how many kills of ours")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sync", choices=("step", "episode"), default="step", help="the recorder's setting of it")
     parser.add_argument("--peer-kills", type=int, default=0, help="kills of lerobot's writer, 20 s each")

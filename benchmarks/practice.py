@@ -30,7 +30,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.progress import Progress
 
 from armtune_bringup.agents import Learning, read_overrides
@@ -41,6 +40,7 @@ from armtune_policies.episode.course import Counts
 from armtune_policies.episode.rate import wilson
 from armtune_policies.store.files import write_json
 from benchmarks._truth_judge import truth_judge
+from benchmarks._words import read_words
 
 ROOT = Path(__file__).resolve().parents[1]
 EPISODES = 50
@@ -97,32 +97,23 @@ def read(arguments: Sequence[str]) -> Asked:
     Raises:
         ConfigError: one sentence that names what is wrong.
     """
-    ours: dict[str, Any] = {
+    known: dict[str, Any] = {
         "seeds": [0], "steps": 10_000, "cells": list(CELLS), "folder": "runs/bench-practice", "episodes": EPISODES,
         "results": str(ROOT / "benchmarks" / "results" / "practice"), "reward": "learned", "noise": "", "shift": "",
     }  # fmt: skip
-    rest = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals:
-            raise ConfigError(f"armtune bench practice: expected name=value, got {argument!r}; {__doc__}")
-        if name in ours:
-            ours[name] = yaml.safe_load(value)
-        else:
-            rest.append(argument)
+    ours, rest = read_words("practice", arguments, known)
     if ours["reward"] not in ("learned", "truth"):
         raise ConfigError(f"reward: expected learned or truth, got {ours['reward']!r}; a folder is reward.folder=...")
     for name, kind in (("seeds", int), ("cells", str)):
-        if not isinstance(ours[name], list) or not all(isinstance(one, kind) for one in ours[name]) or not ours[name]:
+        if not all(isinstance(one, kind) for one in ours[name]) or not ours[name]:
             raise ConfigError(f"{name}: expected a list, as in '{name}=[...]', got {ours[name]!r}")
     if unknown := [cell for cell in ours["cells"] if cell not in CELLS]:
         raise ConfigError(f"cells: expected some of {', '.join(CELLS)}; got {unknown[0]!r}")
     noisy = (f"reward.noise={ours['noise']}",) if ours["noise"] else ()
     shifted = (f"sim.shift={ours['shift']}",) if ours["shift"] else ()
     return Asked(
-        tuple(ours["seeds"]), int(ours["steps"]), tuple(ours["cells"]), Path(ours["folder"]), Path(ours["results"]),
-        int(ours["episodes"]), ours["reward"] == "truth", str(ours["noise"]),
-        (*DEFAULTS, *rest, *noisy, *shifted), str(ours["shift"]),
+        tuple(ours["seeds"]), ours["steps"], tuple(ours["cells"]), Path(ours["folder"]), Path(ours["results"]),
+        ours["episodes"], ours["reward"] == "truth", ours["noise"], (*DEFAULTS, *rest, *noisy, *shifted), ours["shift"],
     )  # fmt: skip
 
 

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from armtune_policies.contract import ConfigError
 from armtune_policies.store.episode_reader import list_episodes, read_episode
+from benchmarks._words import read_words
 
 if TYPE_CHECKING:
     from rig import FaultStack
@@ -147,23 +147,14 @@ def main(argv: list[str]) -> dict[str, Any]:
     if {"-h", "--help"} & set(argv):
         print(__doc__)
         raise SystemExit(0)
-    ours: dict[str, float] = {"minutes": 3.0, "seed": 0.0}
-    rest = []
-    for word in argv:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"armtune bench soak: expected name=value, got {word!r}; {__doc__}")
-        if name in ours:
-            ours[name] = float(value)
-        else:
-            rest.append(word)
+    ours, rest = read_words("soak", argv, {"minutes": 3.0, "seed": 0})
     sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "faults")]
     from rig import FaultStack
 
     with tempfile.TemporaryDirectory(prefix="armtune-soak-") as folder:
         with FaultStack(Path(folder), *ROBUST, *rest) as graph:
             graph.moving()
-            counts = soak(graph, upsets(int(ours["seed"])), 60.0 * ours["minutes"], print)
+            counts = soak(graph, upsets(ours["seed"]), 60.0 * ours["minutes"], print)
         found = judged(graph, {"bench": "soak", **ours, **counts})
     if found["violations"] or found["lost"]:
         print(json.dumps(found))

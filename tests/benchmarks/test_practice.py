@@ -35,7 +35,7 @@ def test_cells_of_other_settings_are_kept_under_other_names() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["quick"], "expected name=value, got 'quick'"),
+        (["quick"], "expected name=value, as in seeds=[0], got 'quick'"),
         (["reward=mine"], "reward: expected learned or truth, got 'mine'"),
         (["seeds=3"], "seeds: expected a list"),
         (["cells=[bc,best]"], "cells: expected some of bc, offline, matched, practice; got 'best'"),

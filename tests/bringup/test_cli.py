@@ -98,6 +98,9 @@ def test_doctor_exits_0_where_everything_needed_is_there() -> None:
 def test_bench_prints_one_json_object_last(tmp_path: Path) -> None:
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks/toy.py").write_text("def main(argv):\n    print('a table')\n    return {'given': argv}\n")
+    assert "armtune bench latency" in armtune("bench", "--help", cwd=tmp_path).stdout
+    helped = armtune("bench", "toy", "--help", cwd=tmp_path)
+    assert json.loads(helped.stdout.splitlines()[-1]) == {"given": ["--help"]}, "the benchmark's own"
     done = armtune("bench", "toy", "--quick", cwd=tmp_path)
     assert done.stdout.splitlines()[0] == "a table"
     assert json.loads(done.stdout.splitlines()[-1]) == {"given": ["--quick"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from armtune_bringup.cli import app, showing
 from armtune_bringup.collecting import Session
 from armtune_bringup.compose import compose, config_hash, write
 from armtune_bringup.runs import as_started
@@ -19,8 +22,8 @@ from armtune_policies.store.edits import Edit, kept_paths, read_edit, write_edit
 from armtune_policies.store.episode_reader import read_episode
 from armtune_policies.store.episode_writer import EpisodeWriter
 from armtune_policies.store.files import trash
-from armtune_policies.store.flaws import FlawParams, JointPath, flaws
-from armtune_policies.store.nouns import SUCCESS, TIMEOUT, EpisodeState, Observation
+from armtune_policies.store.flaws import FlawParams, JointPath, flaws, was_checked
+from armtune_policies.store.nouns import DEMONSTRATION, PRACTICE, SUCCESS, TIMEOUT, EpisodeState, Observation
 
 CONFIG = compose()
 ROBOT = CONFIG.robot
@@ -30,14 +33,16 @@ MS = 1_000_000
 def recorded(
     folder: Path, index: int = 0, direction: str = "forward", steps: int = 8, outcome: str = SUCCESS,
     move_m: float = 0.02, same_frame: tuple[int, ...] = (), jump_rad: float = 0.0, verdict: Verdict | None = None,
+    purpose: str = "", source: str = "teleop", clock_s: int = 0,
 ) -> Path:  # fmt: skip
     """Write a demonstration of a tool that goes ``move_m`` a step."""
     about = EpisodeState(
-        run_id="run", episode_id=f"run-{index:05d}", index=index, direction=direction, sentence="open it"
-    )
+        run_id="run", episode_id=f"run-{index:05d}", index=index, direction=direction, sentence="open it",
+        purpose=purpose,
+    )  # fmt: skip
     with EpisodeWriter(folder / "episodes", about) as writer:
         for k in range(steps):
-            stamp_ns = 200 * MS * (k - (k in same_frame))
+            stamp_ns = 200 * MS * (k - (k in same_frame)) + (k >= 4) * clock_s * 1000 * MS
             state = np.array([0.2 + move_m * k, 0, 0.1, 0, 0, 0, 1], np.float32)
             seen = Observation(about.episode_id, k, stamp_ns, {"front": np.full((96, 96, 3), k, np.uint8)}, state)
             told = Decision(
@@ -45,7 +50,7 @@ def recorded(
                 1,
                 about.episode_id,
                 k,
-                "teleop",
+                source,
                 k,
                 "",
                 0,
@@ -118,6 +123,7 @@ def test_demonstration_that_is_set_aside_counts_no_more(tmp_path: Path) -> None:
         ({"move_m": 0.0}, "no motion: the tool went 0.0 cm, at least 2 cm are wanted"),
         ({"same_frame": (3, 5)}, "frames lost: 2 of 8 steps"),
         ({"jump_rad": 1.0}, "joint waist jumped by 1.00 rad in 100 ms"),
+        ({"clock_s": 3600}, "the wall clock jumped by +3600 s at step 4"),
         ({"verdict": Verdict.NO}, "success not reached, says the reward model (probability 0.10)"),
     ),
 )
@@ -148,6 +154,25 @@ def test_session_takes_the_graphs_own_config_and_refuses_what_it_was_not_started
     for wrong in ("task=drawer", "policy.rate_hz=5", "arm=so101", "camera=uvc", "policy=none", "reward=none"):
         with pytest.raises(ConfigError, match=f"{wrong}: not what the graph does by .*; give it to `armtune up`"):
             as_started(tmp_path, compose([wrong]), [wrong])
+
+
+@pytest.mark.parametrize(
+    ("started", "source", "says"),
+    (
+        (["policy=none", "teleop=joy"], "policy", "source=policy: expected a graph with a policy, got policy=none"),
+        (["teleop=none"], "teleop", "the graph has no device to show by; start it with teleop="),
+    ),
+)
+def test_session_that_nobody_could_act_in_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[str], source: str, says: str
+) -> None:
+    write(compose(started), tmp_path / "run")
+    client = SimpleNamespace(robot="wx250s", episode=lambda: SimpleNamespace(run_id="run"))
+    client.get_node_names_and_namespaces = list
+    monkeypatch.setattr(showing, "connected", lambda robot: nullcontext(client))
+    monkeypatch.setattr(showing, "FIND_S", 0.01)
+    asked = ["collect", "n=1", f"source={source}", f"experiment.folder={tmp_path}"]
+    assert says in str(CliRunner().invoke(app, asked).exception)
 
 
 def test_reward_model_that_says_yes_at_the_end_is_content(tmp_path: Path) -> None:
@@ -205,6 +230,29 @@ def test_flawed_demonstration_that_a_killed_session_left_unseen_is_left_out_of_t
     write_edit(tmp_path, Edit(flawed.stem))
     assert session(tmp_path)[0].counts["forward"] == 1
     assert list(kept_paths(tmp_path)) == [flawed, sound], "a person kept it"
+
+
+def test_practice_is_no_demonstration_and_keeps_what_the_vote_made_of_it(tmp_path: Path) -> None:
+    """A person who shows in a run that has practised drops nothing of it, and is asked for all that was asked for."""
+    flawed = recorded(tmp_path, 0, move_m=0.0, purpose=PRACTICE, source="policy")
+    recorded(tmp_path, 1, purpose=PRACTICE, source="policy")
+    shown = recorded(tmp_path, 2, purpose=DEMONSTRATION)
+    one, said = session(tmp_path)
+    late = recorded(tmp_path, 3, move_m=0.0, purpose=PRACTICE, source="policy")
+    assert not one.look() and one.counts == {"forward": 1, "backward": 0} and said == []
+    assert "besides 0 without success, 0 with flaws" in one.summary()
+    assert {flawed, shown, late} < set(kept_paths(tmp_path)) and not was_checked(tmp_path, flawed.stem)
+
+
+def test_session_of_corrections_leaves_out_of_training_only_flaws_in_which_a_person_had_a_hand(tmp_path: Path) -> None:
+    alone = recorded(tmp_path, 0, move_m=0.0, purpose=PRACTICE, source="policy")
+    recorded(tmp_path, 1, purpose=DEMONSTRATION)
+    one = Session(tmp_path, 1, CONFIG, Heard(), film=False, is_shown=False)
+    corrected = recorded(tmp_path, 2, move_m=0.0, purpose=PRACTICE)
+    sound = recorded(tmp_path, 3, purpose=PRACTICE, source="policy")
+    one.look()
+    assert one.counts == {"forward": 1, "backward": 0}, "neither a flawed one nor what was shown for itself"
+    assert corrected not in set(kept_paths(tmp_path)) and {alone, sound} < set(kept_paths(tmp_path))
 
 
 def test_file_that_cannot_be_read_is_told_once_and_the_session_goes_on(tmp_path: Path) -> None:

@@ -53,12 +53,15 @@ def test_episode_begins_where_the_last_one_ended_when_it_keeps_the_scene(env: Ar
     ended: list[float] = []
     seeds: list[int] = []
     takes = [Take("forward"), Take("backward", keeps=True), Take("backward", keeps=True)]
+    named: list[bool] = []
     for made in collect(env, TASK, takes, seed=0, noise=0.0, folder=tmp_path):
         assert made.is_success
+        named.append("world_seed" in read_episode(made.path).metadata)
         ended.append(env.gated.world.data.joint("drawer").qpos[0])
         seeds.append(env.gated.world.seed)
     assert ended[0] > 0.05 > ended[1]
     assert seeds[0] == seeds[1] != seeds[2]  # opened, then closed; the third had nothing left to do there
+    assert named == [True, False, True], "a seed is named only where it makes the scene"
 
 
 def test_nothing_is_left_when_collecting_is_broken_off(env: ArmEnv, tmp_path: Path, monkeypatch) -> None:

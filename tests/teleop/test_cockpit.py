@@ -10,7 +10,7 @@ import pytest
 from armtune_bringup.compose import compose
 from armtune_policies.contract import ManualClock
 from armtune_policies.contract.paths import config_root
-from armtune_teleop.cockpit import Cockpit
+from armtune_teleop.cockpit import DRAINED_S, Cockpit
 from armtune_teleop.keys import Keyboard
 from armtune_teleop.settings import TeleopNodeParams
 from armtune_teleop.web import Link
@@ -191,3 +191,22 @@ def test_neither_device_is_believed_while_two_speak_at_once() -> None:
     seat.cockpit.on_joy(REST, [int(place in (4, 2)) for place in range(11)])
     assert seat.cockpit.poll(doubled="teleop/joy") == ()
     assert seat.stands == (False, "two publish on teleop/joy; end one of them")
+
+
+def test_dead_man_that_is_up_on_the_other_device_is_no_release() -> None:
+    seat = held()
+    seat.cockpit.on_joy(REST, [0] * 11)
+    seat.cockpit.poll(doubled="teleop/joy")
+    assert seat.stands == (False, "two publish on teleop/joy; end one of them")
+
+
+def test_what_one_of_two_said_is_not_believed_when_it_comes_after_that_one_is_gone() -> None:
+    seat = held()
+    seat.cockpit.poll(doubled="teleop/joy")
+    seat.cockpit.on_joy(REST, [int(place == 2) for place in range(11)])
+    seat.clock.advance(READ_S)
+    assert seat.cockpit.poll() == () and "two publish" in seat.cockpit.trouble
+    seat.wait(DRAINED_S + 0.1, lambda: seat.cockpit.on_joy(REST, [0] * 11))
+    assert seat.cockpit.trouble == ""
+    seat.cockpit.on_joy(REST, [int(place == 2) for place in range(11)])
+    assert seat.cockpit.poll() == ("success",)

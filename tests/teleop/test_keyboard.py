@@ -150,7 +150,8 @@ def test_episode_is_shown_by_the_keyboard_of_a_pseudo_terminal_and_saved(tmp_pat
             session.until_said(r"one-\d+ forward: success, \d+ steps")
             terminal.type("\x03")
             assert terminal.process.wait(timeout=20.0) == 0
-            assert "ENGAGED" in terminal.said and "success, says the operator" in terminal.said
+            assert "ENGAGED" in terminal.said
+            assert "success, says the operator\a" in terminal.said, "it is told, and the bell rings"
         finally:
             terminal.kill()
             session.kill()

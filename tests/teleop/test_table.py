@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from armtune_bringup.compose import compose
+from armtune_bringup.compose import compose, options
 from armtune_policies.contract import ConfigError
+from armtune_policies.contract.topics import KEYS
 from armtune_teleop.table import MOTIONS, Refused, Table
 
 pytestmark = pytest.mark.unhurried
@@ -67,3 +70,17 @@ def test_gamepad_means_the_same_read_by_the_kernels_names_or_heard_by_numbers() 
     by_name, by_number = (dict(compose([f"teleop={name}"]).teleop.table.buttons) for name in ("gamepad", "joy"))
     in_order = sorted(CODES, key=CODES.__getitem__)
     assert {action: in_order[int(button.removeprefix("button"))] for action, button in by_number.items()} == by_name
+
+
+ROOT = Path(__file__).parents[2]
+ROWS = re.compile(r"^\| (`[^|]*) \| ([^|]*) \|", re.MULTILINE)
+
+
+def test_page_names_every_device_and_the_keys_that_the_keyboard_and_the_browser_have() -> None:
+    rows = dict(ROWS.findall((ROOT / "docs/collect.md").read_text()))
+    devices = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - set(KEYS) - {"teleop"}
+    assert devices == set(options("teleop")) - {"none"}
+    told = {key: rows[f"`{key}`"].strip().lower() for key in KEYS}
+    assert told == {a: key for a, key in compose(["teleop=keyboard"]).teleop.table.buttons if a in KEYS}
+    page = (ROOT / "ros_ws/src/armtune_teleop/armtune_teleop/web/hand.js").read_text()
+    assert all(re.search(rf'\b{key}: "{action}"', page) for action, key in told.items())

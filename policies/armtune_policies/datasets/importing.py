@@ -36,6 +36,7 @@ FROM = "imported_from"
 """Metadata of an imported episode: where it was."""
 DIGEST = "import_digest"
 """And of what: another source of the same name is not gone on with."""
+KINDS = "a LeRobot v3 folder, a folder of .tfrecord files, a robomimic .hdf5 file or a bag"
 EDGE_BYTES = 4096
 JPEG_QUALITY = 95
 SOURCE = "import"
@@ -81,6 +82,8 @@ def import_folder(
     """
     source, run = Path(source), Path(run)
     checked_name(name, "name")
+    if not source.exists():
+        raise ConfigError(f"{source}: expected {KINDS}; got nothing there")
     if (run / "config.yaml").exists():
         raise ConfigError(f"{run}: expected a folder for imports, got a run that was recorded; import into another")
     have = next(k for k in count() if not _file(run, name, k).exists())
@@ -131,10 +134,7 @@ def opened(source: Path, contract: Contract) -> Foreign:
     for fits, reader in kinds:
         if fits(source):
             return reader(source, contract)
-    raise ConfigError(
-        f"{source}: expected a LeRobot v3 folder, a folder of .tfrecord files, a robomimic .hdf5 file or a bag; "
-        f"got {'none of them' if source.exists() else 'nothing there'}"
-    )
+    raise ConfigError(f"{source}: expected {KINDS}; got none of them")
 
 
 class LeRobotRaw:

@@ -17,7 +17,7 @@ from armtune_bringup.cli import app
 from armtune_bringup.compose import compose
 from armtune_bringup.dataset.replaying import replay
 from armtune_bringup.stages import collect_demos
-from armtune_policies.contract import ActionSpec, ObservationSpec
+from armtune_policies.contract import ActionSpec, ConfigError, ObservationSpec
 from armtune_policies.learn.sources import sources
 from armtune_policies.store.edits import Edit, edited
 from armtune_policies.store.episode_copy import write_episode
@@ -133,13 +133,16 @@ def test_a_demonstration_replayed_goes_where_it_went(tmp_path: Path) -> None:
     trimmed = replay(config, edited(read_episode(made[0].path), Edit("shown-00000", first_step=2)))
     assert trimmed.approached and len(trimmed.position_m) == len(found.position_m) - 2
     assert found.approached and found.is_success and found.position_m.max() < 0.005
+    with pytest.raises(ConfigError, match=r"expected its own task, task=drawer; got task=lid"):
+        replay(compose(["task=lid"]), read_episode(made[0].path))
     moved = replay(config, read_episode(made[0].path), seed=5)  # another scene: the same way, whatever stands there
     assert len(moved.position_m) == len(found.position_m)
 
 
 MISTAKES = [
     (("show", "nothing"), "nothing: expected an episode file, <run folder>/<episode id> or a run folder"),
-    (("import", "nothing", "runs/x"), "nothing: expected a contract that says what its keys mean"),
+    (("import", "RUN", "runs/x"), "shown: expected a contract that says what its keys mean"),
+    (("import", "nothing", "runs/x"), "nothing: expected a LeRobot v3 folder, a folder of .tfrecord files"),
     (("import", "nothing", "runs/x", "--contract", "bridge"), "nothing: expected a LeRobot v3 folder"),
     (("import", "nothing", "runs/x", "--contract", "bridge", "--name", "a/b"), "name 'a/b': expected 1 to 64"),
     (("edit", "RUN", "made-00000"), "expected one of --drop, --keep, --trim, --success, --failure; got 0"),
@@ -155,6 +158,7 @@ MISTAKES = [
     (("export", "RUN", "out", "--full-size"), "expected full-size views, got none; leave --full-size away"),
     (("publish", "RUN", "out"), "licence: expected one of apache-2.0"),
     (("merge", "RUN", "RUN", "--into", "both"), "episode_id: expected a name of its own, got made-00000"),
+    (("export", "nothing", "out"), "nothing: episodes: expected at least one that is not dropped, got none"),
     (("check", "nothing"), "nothing: episodes: expected at least one, got none"),
 ]
 

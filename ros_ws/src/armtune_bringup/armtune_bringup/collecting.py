@@ -18,7 +18,7 @@ from armtune_policies.store.edits import read_edit, write_edit
 from armtune_policies.store.episode_reader import Episode, list_episodes, read_episode
 from armtune_policies.store.files import write_whole
 from armtune_policies.store.flaws import flaws, note_checked, read_joints, was_checked
-from armtune_policies.store.nouns import DISCARDED, READY, SUCCESS
+from armtune_policies.store.nouns import DEMONSTRATION, DISCARDED, PRACTICE, READY, SUCCESS
 
 from .report.video import captioned, mp4
 from .settings import Config
@@ -46,7 +46,7 @@ class Kept:
 
 
 class Session:
-    """Counts the demonstrations of a run.
+    """Counts the demonstrations of a run: of those in it what was recorded for a session of this kind.
 
     Args:
         run_folder: Of the graph.
@@ -63,7 +63,9 @@ class Session:
     ) -> None:  # fmt: skip
         self._folder, self._wanted, self._config = run_folder, wanted, config
         self._say, self._film, self._is_shown = say, film, is_shown
+        self._purposes = (DEMONSTRATION if is_shown else PRACTICE, "")
         self._kept: dict[Path, Kept] = {}
+        self._others: set[Path] = set()
         self._told = ""
         for path in list_episodes(run_folder):
             self._look(path)
@@ -99,7 +101,7 @@ class Session:
     def look(self) -> bool:
         """Take up files that have become whole; return whether everything wanted is there."""
         for path in list_episodes(self._folder):
-            if path not in self._kept:
+            if path not in self._kept and path not in self._others:
                 self._take(path)
         return self.is_done
 
@@ -122,13 +124,17 @@ class Session:
             self._say(f"  not counted, {flaw}; 'again' records it anew{BELL}")
 
     def _look(self, path: Path) -> Episode | None:
-        """Take up one file; None where it cannot be read.
+        """Take up one file; None where it cannot be read, or was recorded for something else.
 
-        The first look at a success with a flaw keeps it out of training, too; from then on a person decides.
+        The first look at a success with a flaw in which a person had a hand keeps it out of training, too; from then
+        on a person decides. What the policy did alone stays what the vote made of it.
         """
         robot = self._config.robot
         try:
             episode = read_episode(path)
+            if episode.about.purpose not in self._purposes:
+                self._others.add(path)
+                return None
             joints = read_joints(path, robot.joints)
             found = flaws(episode, joints, robot.joints, robot.joint_velocity_rad_s, self._config.flaws)
             edit = read_edit(self._folder, path.stem)
@@ -136,11 +142,11 @@ class Session:
             self._kept[path] = Kept(path, "", "", 0, 0, (str(why),))
             self._say(f"{path.name}: not counted, it cannot be read: {why}{BELL}")
             return None
+        corrected = int(episode.intervention.sum())
         if episode.outcome == SUCCESS and not was_checked(self._folder, path.stem):
-            if found:
+            if found and (corrected or episode.about.purpose != PRACTICE):
                 write_edit(self._folder, replace(edit, is_dropped=True, why="; ".join(found)))
             note_checked(self._folder, path.stem, found)
-        corrected = int(episode.intervention.sum())
         found = found or (edit.why or "left out by a person",) * edit.is_dropped
         self._kept[path] = Kept(path, episode.direction, episode.outcome, episode.steps, corrected, found)
         return episode

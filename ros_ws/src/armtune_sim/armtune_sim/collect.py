@@ -76,8 +76,9 @@ def collect(
             config_hash=config_hash,
         )
         options = {"direction": direction, "episode_id": about.episode_id, "keep_scene": keeps_scene(env, take)}
+        named = {} if options["keep_scene"] else {"world_seed": scene_seed}  # else no seed makes this scene
         world = {
-            "world_seed": scene_seed,
+            **named,
             **{f"world_{key}": value for key, value in vary(env).items()},
             "noise": noise,
         }

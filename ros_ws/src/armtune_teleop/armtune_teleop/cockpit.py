@@ -17,6 +17,8 @@ from .settings import TeleopNodeParams
 from .table import MOTIONS, Refused
 
 REOPEN_S = 1.0
+DRAINED_S = 0.5
+"""So long after one of two devices is gone, what it said before may still come: none is believed yet."""
 
 
 class Cockpit:
@@ -36,7 +38,8 @@ class Cockpit:
         self._params, self._clock, self._opening = params, clock, opening
         self.pilot = Pilot(params.teleop, ActionSpec(rate_hz=params.rate_hz))
         self.inbox, self.device = Inbox(), cast("Device | None", None)
-        self.trouble = ""
+        self.trouble = self._doubled = ""
+        self._doubled_ns = 0
         leads = params.teleop.kind == "leader"
         self._kinematics = Kinematics(params.robot, params.mjcf) if leads else None
         self._leads: float | None = None
@@ -50,13 +53,22 @@ class Cockpit:
                 first: arming alone moves nothing.
             doubled: The topic on which two devices speak at once, if any: then neither is believed.
         """
+        self._doubt(doubled)  # first: a dead-man that is up on the other device is no release
         keys = self._read()
         if is_stopped:
             self.pilot.drop()
+        self._doubt(doubled)
+        return () if self._doubled else keys
+
+    def _doubt(self, doubled: str) -> None:
+        """Let go while two devices speak at once, and until what they said meanwhile has come."""
+        now_ns = self._clock.now_ns()
         if doubled:
-            self.lose(f"two publish on {doubled}; end one of them")
-            return ()
-        return keys
+            self._doubled, self._doubled_ns = doubled, now_ns
+        elif (now_ns - self._doubled_ns) / 1e9 > DRAINED_S:
+            self._doubled = ""
+        if self._doubled:
+            self.lose(f"two publish on {self._doubled}; end one of them")
 
     def _read(self) -> tuple[str, ...]:
         now_ns = self._clock.now_ns()

@@ -41,7 +41,7 @@ class TeleopNode(ManagedNode):
         self._digest, self._keeper = ActionSpec(rate_hz=p.rate_hz).digest, LeaseKeeper()
         self._opening, self._seq = p.robot.home_gripper, 0
         self._episode, self._gate = EpisodeState(), GateState(mode=int(Mode.STOP))
-        self._said = self._lost = self._doubled = ""
+        self._said = self._lost = ""
         self._cockpit = Cockpit(p, self._steady, lambda: self._opening)
         self._made.callback(self._cockpit.close)
         if p.teleop.kind == "web":
@@ -102,7 +102,9 @@ class TeleopNode(ManagedNode):
     # -- the operator ----------------------------------------------------------------------
 
     def _poll(self) -> None:
-        for key in self._cockpit.poll(self._gate.mode == Mode.STOP, self._doubled):
+        # looked at before each reading: a second device's dead-man that is up must not pass for a release
+        doubled = next((t for t in self._device_topics if self.count_publishers(t) > 1), "")
+        for key in self._cockpit.poll(self._gate.mode == Mode.STOP, doubled):
             self._tell(key)
         self._wish()
         self.did_work()
@@ -171,8 +173,7 @@ class TeleopNode(ManagedNode):
             self._said = refused
 
     def _say(self) -> None:
-        """Tell every display how things stand; look who else publishes."""
-        self._doubled = next((t for t in self._device_topics if self.count_publishers(t) > 1), "")
+        """Tell every display how things stand."""
         pilot, gate, trouble = self._cockpit.pilot, self._gate, self._cockpit.trouble
         said = stands(pilot.engaged, pilot.speed, trouble, self._said, gate.mode, gate.reasons, self._episode)
         if self._link is not None:

@@ -23,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="one JSON value")]
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line, each with its example."""
     app.command(epilog="Example: armtune doctor")(doctor)
-    passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
+    passed_on = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     app.command(context_settings=passed_on, epilog="Example: armtune bench latency --seconds 20")(bench)
     example = "Example: armtune config show task=lid experiment.seed=3"
     config = typer.Typer(help="What is configured.", epilog=example, no_args_is_help=True)
@@ -47,9 +47,12 @@ def doctor(as_json: AsJson = False) -> None:
 
 def bench(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="which; an unknown name lists them")],
+    name: Annotated[str, typer.Argument(help="which; an unknown name lists them, NAME --help its arguments")],
 ) -> None:
     """Run one benchmark. Prints a table and, as its last line, one JSON object; more arguments go to it."""
+    if name == "--help":  # of this command; after a name it is the benchmark's
+        typer.echo(context.get_help())
+        return
     folder = _benchmarks()
     known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
     if name not in known:

@@ -123,13 +123,17 @@ def _split(overrides: list[str]) -> tuple[str, int, list[str]]:
 def _by_expert(config: Config) -> None:
     from armtune_bringup.runs import begin
     from armtune_bringup.stages import collect_demos, planned
+    from armtune_policies.episode.counted import spans
+    from armtune_policies.store.episode_reader import list_episodes
+    from armtune_policies.store.nouns import SUCCESS
 
     run = begin(config)
     with Progress() as bar:
         task = bar.add_task(f"collecting {config.task.name}", total=len(planned(config.experiment)))
         made = collect_demos(config, Path(run.run_folder), run.run_id, lambda _: bar.advance(task))
-    won = sum(episode.is_success for episode in made)
-    typer.echo(f"{len(made)} demonstrations in {run.run_folder}, {won} of them successful")
+    there = spans(list_episodes(Path(run.run_folder)))
+    won = sum(one.about.outcome == SUCCESS for one in there)
+    typer.echo(f"{len(made)} episodes more, {len(there)} in {run.run_folder}, {won} of them successful")
 
 
 def _run_folder(client: Any, config: Config) -> Path:
@@ -146,6 +150,8 @@ def _on_graph(
 ) -> None:
     from armtune_bringup.collecting import Session
 
+    if source == "policy" and not config.policy.folder:
+        raise ConfigError("source=policy: expected a graph with a policy, got policy=none; start it with one")
     if not _has_device(client):
         raise ConfigError("the graph has no device to show by; start it with teleop=, as in teleop=gamepad")
     session = Session(folder, wanted, config, typer.echo, film, source == "teleop")

@@ -11,6 +11,7 @@ import numpy as np
 from armtune_policies.contract import ConfigError
 from armtune_policies.store.edits import kept_paths, read_kept
 from armtune_policies.store.episode_reader import Episode, list_episodes
+from armtune_policies.store.errors import BadData
 from armtune_policies.store.labels import LabelSet, check_labels, chosen_labels
 from armtune_policies.store.views import read_views
 
@@ -38,8 +39,11 @@ def judged(run: Path, label_set: str) -> Iterator[tuple[Episode, LabelSet]]:
     Where the set has nothing on an episode, or none is asked for, the vote counts, else its outcome.
 
     Raises:
+        BadData: when the run has no episode that is kept.
         FileNotFoundError: when no episode has the set.
     """
+    if next(kept_paths(run), None) is None:
+        raise BadData(str(run), "episodes", "at least one that is not dropped", "none")
     check_labels(run, label_set)
     for path in kept_paths(run):
         episode = read_kept(path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from armtune_bringup.compose import options
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import make_env
 from armtune_policies.contract import DIRECTIONS, ConfigError
@@ -62,8 +63,10 @@ def replay(
 
     Raises:
         BadData: for a recording of another rate.
-        ConfigError: when it has no two whole steps in a row.
+        ConfigError: when it is of another simulated task, or has no two whole steps in a row.
     """
+    if (task := episode.about.task) != config.task.name and task in options("task"):
+        raise ConfigError(f"{episode.path}: expected its own task, task={task}; got task={config.task.name}")
     OneRate(config.policy.rate_hz).check(episode)
     whole = episode.complete & np.isfinite(episode.allowed).all(axis=1) & np.isfinite(episode.state).all(axis=1)
     rows = np.flatnonzero(whole)
