@@ -499,6 +499,26 @@ def test_silence_of_an_estop_line_is_the_same_as_pressed(kinematics: Kinematics)
     assert not rig.gate.state().armed and rig.gate.clear("e-stop pressed") == ""
 
 
+@pytest.mark.fault("F50")
+@pytest.mark.parametrize("pressed_first", [False, True])
+def test_line_that_was_heard_once_must_go_on_being_heard(kinematics: Kinematics, pressed_first: bool) -> None:
+    rig = Rig(gate_params(estop_line=False), kinematics).armed()
+    rig.wall.advance(0.3)
+    assert rig.gate.state().mode < Mode.STOP, "no line, no silence"
+    if pressed_first:
+        rig.gate.estop(True)
+    rig.gate.estop(False)
+    rig.gate.clear("e-stop pressed")
+    assert rig.gate.arm(BOOT) == ""
+    rig.wall.advance(0.25)
+    assert rig.gate.state().armed
+    rig.wall.advance(0.01)
+    assert "e-stop pressed" in rig.gate.state().latches and not rig.gate.state().armed
+    assert rig.gate.clear("e-stop pressed") == "e-stop pressed: still so"
+    rig.wall.set_ns(0)
+    assert rig.gate.clear("e-stop pressed") == "e-stop pressed: still so", "a clock that went back is no word"
+
+
 @pytest.mark.fault("F39")
 def test_arming_is_refused_and_motion_goes_on_while_the_machine_is_not_fit(kinematics: Kinematics) -> None:
     rig = Rig(gate_params(), kinematics).armed()

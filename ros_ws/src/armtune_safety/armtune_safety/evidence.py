@@ -160,9 +160,10 @@ class Evidence:
         )
 
     def _is_cut(self, liveness_ns: int) -> bool:
-        """Whether the line of a hardware e-stop is silent: cut, unplugged, or never there."""
+        """Whether the line of a hardware e-stop is silent: cut, unplugged, or, where there must be one, never there."""
         safety = self._safety
-        return safety.estop_line and not _age_s(self._pressed_ns, liveness_ns) <= safety.estop_silence_s
+        is_expected = safety.estop_line or self._pressed_ns is not None
+        return is_expected and not _age_s(self._pressed_ns, liveness_ns) <= safety.estop_silence_s
 
     def _note_sleep(self, now_ns: int) -> None:
         """A gate that slept does not accuse the joints of its own gap; it commanded nothing meanwhile."""

@@ -165,7 +165,7 @@ class Gate:
         self._evidence.stop_requested = False
 
     def estop(self, pressed: bool) -> None:
-        """Level of the e-stop; pressed, or silent where a line must speak, latches STOP."""
+        """Level of the e-stop; pressed, or silent once it was heard or where a line must speak, latches STOP."""
         self._evidence.estop(pressed, self._liveness.now_ns())
         self._standing()
 
