@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
@@ -64,6 +65,7 @@ class WireGate:
         self.decisions = stack.listen(topics.DECISION, msg.Decision, EVENT_QOS)
         self.paths = stack.listen(topics.SETPOINT, JointTrajectory, EVENT_QOS)
         self.joints = stack.listen(topics.JOINT_STATES, JointState, COMMAND_QOS)
+        stack.publisher(topics.HEALTH, DiagnosticArray, LATCHED_QOS).publish(DiagnosticArray())
         self.clients: dict[str, Any] = {}
         beats = stack.publisher(topics.HEARTBEAT, msg.Heartbeat, EVENT_QOS)
         stack.node.create_timer(BEAT_S, lambda: beats.publish(msg.Heartbeat(node="supervisor_node")))

@@ -35,8 +35,8 @@ class Evidence:
         self._armed_with, self.controller_refusal = 0, "no controller has said what it enforces"
         self.cameras = dict.fromkeys(params.checked_cameras, "not looked at yet")
         """What is wrong with each camera that must be in its place; blank: nothing."""
-        self.unfit: Mapping[str, str] = {}
-        """What keeps this machine from being armed, by name; who must have looked is the supervisor."""
+        self.unfit: Mapping[str, str] = {"machine": "not looked at yet"}
+        """What keeps this machine from being armed, by name."""
         self._window = max(1, round(_WINDOW_S * params.rate_hz))
         self._answered: deque[bool] = deque(maxlen=self._window)
         self._supervisor_ns: int | None = None

@@ -123,7 +123,7 @@ class Gate:
         self._standing()
 
     def on_health(self, unfit: Mapping[str, str]) -> None:
-        """What the supervisor finds unfit of this machine, by name: no reason to stop, one not to arm."""
+        """What the supervisor finds unfit of this machine, by name: no reason to stop, one not to arm, as not heard."""
         self._evidence.unfit = unfit
 
     def on_barrier(self) -> None:
