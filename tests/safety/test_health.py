@@ -121,6 +121,20 @@ def test_clock_is_judged_by_its_usual_offset(tmp_path: Path, off_ms: float, leve
     assert found(one, "clock of policy").level is level
 
 
+@pytest.mark.fault("F39")
+@pytest.mark.parametrize("off_ms", [(10.0, -250.0), (-250.0, 10.0), (150.0, -201.0), (0.0, 250.0)])
+def test_clock_that_is_furthest_off_in_either_direction_keeps_the_arm_down(
+    tmp_path: Path, off_ms: tuple[float, ...]
+) -> None:
+    nodes = ("policy", "reward")
+    one = Health(SupervisorParams(nodes=nodes, safety=gate_params().safety), tmp_path)
+    for beat in range(BEATS):
+        for node, ms in zip(nodes, off_ms):
+            one.heard(node, beat * 250 * MS + round(ms * MS), beat * 250 * MS)
+    worst = max(one.look(), key=lambda finding: finding.level)
+    assert worst.level is Level.BAD and worst.text.startswith(f"{max(off_ms, key=abs):+.0f} ms off ours")
+
+
 def test_power_of_each_rail_is_told_where_it_is_measured(tmp_path: Path) -> None:
     rails = {1: ("VDD_IN", "5032", "1184"), 2: ("VDD_CPU_GPU_CV", "5032", "312"), 3: ("VDD_SOC", "5032", "")}
     chip = tmp_path / "sys/class/hwmon/hwmon3"
