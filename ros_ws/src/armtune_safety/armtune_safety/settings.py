@@ -155,11 +155,20 @@ class SupervisorParams(Checked):
     spare: tuple[str, ...] = text(
         ("learner_node", "transfer_node", "console_node"), doc="nodes whose loss does not stop the arm"
     )
+    workers: tuple[str, ...] = text((), doc="those that work all the time, on a thread of their own")
+    works_s: tuple[float, ...] = num((), low=0.3, high=60.0, doc="how long a piece of work of each may take [s]")
     safety: SafetyParams
     run_folder: str = text("", doc="of this run; how much disk is free there is looked at; blank: nowhere")
     disk_floor_mb: int = num(500, low=10, high=10_000_000, doc="less free disk: not armed, no new episode [MB]")
     time: str = choice("real", of=("real", "lockstep"), doc="lockstep: the one bound on the wall is the barrier's")
     start_s: float = num(60.0, low=1.0, high=600.0, doc="how long a node may take to configure (models warm up) [s]")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if unknown := [name for name in self.workers if name not in self.nodes]:
+            raise ConfigError(f"workers: expected some of nodes, got {unknown[0]!r}")
+        if len(self.works_s) != len(self.workers):
+            raise ConfigError(f"works_s: expected {len(self.workers)} entries, one a worker, got {len(self.works_s)}")
 
     @property
     def lost_s(self) -> float:

@@ -41,7 +41,7 @@ class SupervisorNode(ManagedNode):
     def set_up(self) -> None:
         p: SupervisorParams = self.params
         self._clock_steady, self._was = SteadyClock(), ""
-        self._watch = Watch(p.nodes, p.spare, p.safety, p.start_s, p.lost_s)
+        self._watch = Watch(p.nodes, p.spare, p.safety, p.start_s, p.lost_s, dict(zip(p.workers, p.works_s)))
         self._asked: tuple[Ask, Any, Future] | None = None
         self._state_clients, self._change_clients = dict[str, Any](), dict[str, Any]()
         for name in p.nodes:
