@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -40,9 +41,10 @@ def make_policy(folder: Path, config: Config) -> Path:
 
 
 def arm_gate(stack: Stack) -> None:
-    """Arm the gate as an operator does, once it has seen joint states; a supervisor's heartbeat comes from here."""
+    """Arm the gate as an operator does, once it has seen joint states; what a supervisor says comes from here."""
     beats = stack.publisher(topics.HEARTBEAT, Heartbeat, EVENT_QOS)
     stack.node.create_timer(0.25, lambda: beats.publish(Heartbeat(node="supervisor_node")))
+    stack.publisher(topics.HEALTH, DiagnosticArray, LATCHED_QOS).publish(DiagnosticArray())
     answers: list[str] = []
 
     def armed() -> bool:

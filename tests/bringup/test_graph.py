@@ -67,6 +67,9 @@ def test_robot_graph_has_a_camera_node_per_camera_and_no_simulator() -> None:
     behind = table("camera=uvc", "arm=ros2_control", world="robot")
     assert next(iter(behind)) == "ros2_control_node" and "arm_node" not in behind
     assert [name for name in rows if "camera" in name] == ["front_camera_node", "wrist_camera_node"]
+    told = rows["supervisor_node"].parameters
+    assert told["workers"] == ["arm_node", "front_camera_node", "wrist_camera_node"] and told["works_s"][0] == 1.0
+    assert "workers" not in table()["supervisor_node"].parameters, "what a simulated arm does, its heartbeat shows"
     assert rows["wrist_camera_node"].parameters["name"] == "wrist"
 
 

@@ -21,6 +21,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from models import circling_models
 from rclpy.action import ActionClient
 from rclpy.qos import QoSProfile
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from witness import Witness
 
@@ -34,6 +35,7 @@ from fixtures.up import Up
 from harness import Stack
 
 UP_S, WAIT_S = 40.0, 20.0
+LINE_S = 0.05
 ANSWER_S, TRIES = 3.0, 3
 MOVING_RAD_S = 0.15
 OVERRIDES = (
@@ -98,6 +100,8 @@ class FaultStack:
         self._asked_ns: list[int] = []
         self._died_ns: dict[str, int] = {}
         self._clients: dict[str, Any] = {}
+        self._line: Any = None
+        self._pressed = Bool()
         self.arm_refused = ""
         try:
             self.wait(self.all_work, "every node works", UP_S)
@@ -171,6 +175,14 @@ class FaultStack:
 
     def stop(self) -> None:
         self.call(Trigger, topics.STOP, Trigger.Request())
+
+    def estop(self, pressed: bool) -> None:
+        """Press the e-stop or release it; from the first time on its line speaks, as it must, until the graph ends."""
+        self._pressed = Bool(data=pressed)
+        if self._line is None:
+            self._line = self.stack.publisher(self.full(topics.ESTOP), Bool, LATCHED_QOS)
+            self.stack.node.create_timer(LINE_S, lambda: self._line.publish(self._pressed))
+        self._line.publish(self._pressed)
 
     def clear(self, latch: str) -> str:
         """Clear one latch by its name; return blank or why not."""

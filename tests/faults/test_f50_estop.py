@@ -8,10 +8,6 @@ import pytest
 from casebook import Case
 from promises import TICK_MS, stops
 from rig import FaultStack
-from std_msgs.msg import Bool
-
-from armtune_policies.contract import topics
-from armtune_safety.managed_node import LATCHED_QOS
 
 PRESSED, WIRE_MS = "e-stop pressed", 10.0
 
@@ -21,15 +17,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.fault("F50")]
 @pytest.mark.parametrize("phase", ["acting", "homing"])
 def test_arm_stops_at_once_and_a_release_alone_moves_nothing(cycling: FaultStack, case: Case, phase: str) -> None:
     case.by("the topic estop: pressed in motion, then released")
-    estop = cycling.stack.publisher(cycling.full(topics.ESTOP), Bool, LATCHED_QOS)
-    cycling.reach(phase)
+    cycling.estop(False)
+    cycling.moving(phase)
     since_ns = time.monotonic_ns()
-    estop.publish(Bool(data=True))
+    cycling.estop(True)
     stops(cycling, case, since_ns, PRESSED, TICK_MS + WIRE_MS)
     case.nothing("cleared while pressed", not cycling.clear(PRESSED))
     case.nothing("armed while pressed", not cycling.arm())
-    estop.publish(Bool(data=False))
+    cycling.estop(False)
     cycling.wait(lambda: not cycling.clear(PRESSED), "released, and cleared by its name")
     since_ns = time.monotonic_ns()
     case.nothing("resumes at the release", cycling.stays(since_ns, 0.3) > 0.01 or cycling.gate.last.armed)
-    cycling.stack.node.destroy_publisher(estop)

@@ -27,9 +27,10 @@ def gate_params(time: str = "lockstep", arm: str = "wx250s", **safety: object) -
 
 
 def watched(gate: Gate, params: GateParams) -> Gate:
-    """A gate that has read a fit controller back and hears a supervisor."""
+    """A gate that has read a fit controller back and hears a supervisor, who finds nothing."""
     assert gate.on_controller(Controller.enforcing(params.robot, 0.1)) == ""
     gate.on_supervisor()
+    gate.on_health({})
     return gate
 
 

@@ -75,6 +75,8 @@ class Story:
     old: list[Proposal] = field(default_factory=list)
     phase: float = 0.0
     decisions: list[Decision] = field(default_factory=list)
+    line: bool | None = None
+    """What the e-stop goes on saying, once it has said a word."""
 
     def chance(self, p: float) -> bool:
         return bool(self.rng.random() < p)
@@ -198,12 +200,12 @@ class Story:
         if act == "stop":
             gate.stop("stream")
         elif act == "estop":
-            gate.estop(self.chance(0.5))
+            self.say(self.chance(0.5))
         elif act in ("hold", "free"):
             gate.hold(act == "hold")
             gate.doubled(int(act == "hold" and self.chance(0.3)))
         elif act == "clear":
-            gate.estop(False)
+            self.say(False)
             for latch in gate.state().latches:
                 gate.clear(latch)
         elif act == "arm":
@@ -211,6 +213,10 @@ class Story:
         elif act == "wrong arm" and gate.arm(BOOT + 1) == "":
             w.events.append(Event(-1, "armed with a wrong boot id"))
         self.look()
+
+    def say(self, pressed: bool) -> None:
+        self.line = pressed
+        self.witness.gate.estop(pressed)
 
     def arm(self) -> None:
         was = self.witness.gate.armed
@@ -233,6 +239,8 @@ class Story:
         w.wall.advance(dt_s)
         if not w.mute:
             w.sense()
+        if self.line is not None:
+            w.gate.estop(self.line)
         w.gate.state()
         self.look()
         w.emit(min((w.clock.t_ns - before_ns) / 1e9, 2 * TICK_S), w.clock.t_ns)

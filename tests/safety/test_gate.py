@@ -10,8 +10,9 @@ from gate_rig import BOOT, TICK_S, Rig, gate_params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from armtune_policies.contract import Kind, Mode
+from armtune_policies.contract import Kind, ManualClock, Mode
 from armtune_safety import limits, rotations
+from armtune_safety.gate import Gate
 from armtune_safety.kinematics import Kinematics
 
 FORWARD = (0.02, 0.01, -0.01, 0.05, 0.0, 0.1, 0.5)
@@ -390,6 +391,35 @@ def test_silence_of_an_estop_line_is_the_same_as_pressed(kinematics: Kinematics)
     assert rig.gate.clear("e-stop pressed") == "e-stop pressed: still so"
     rig.gate.estop(False)
     assert not rig.gate.state().armed and rig.gate.clear("e-stop pressed") == ""
+
+
+@pytest.mark.fault("F50")
+@pytest.mark.parametrize("pressed_first", [False, True])
+def test_line_that_was_heard_once_must_go_on_being_heard(kinematics: Kinematics, pressed_first: bool) -> None:
+    rig = Rig(gate_params(estop_line=False), kinematics).armed()
+    rig.wall.advance(0.3)
+    assert rig.gate.state().mode < Mode.STOP, "no line, no silence"
+    if pressed_first:
+        rig.gate.estop(True)
+    rig.gate.estop(False)
+    rig.gate.clear("e-stop pressed")
+    assert rig.gate.arm(BOOT) == ""
+    rig.wall.advance(0.25)
+    assert rig.gate.state().armed
+    rig.wall.advance(0.01)
+    assert "e-stop pressed" in rig.gate.state().latches and not rig.gate.state().armed
+    assert rig.gate.clear("e-stop pressed") == "e-stop pressed: still so"
+    rig.wall.set_ns(0)
+    assert rig.gate.clear("e-stop pressed") == "e-stop pressed: still so", "a clock that went back is no word"
+
+
+@pytest.mark.fault("F39")
+def test_gate_is_unfit_until_somebody_has_looked_at_the_machine(kinematics: Kinematics) -> None:
+    gate = Gate(gate_params(), kinematics, BOOT, ManualClock(10**9), ManualClock(0))
+    gate.on_supervisor()
+    assert "machine not fit (machine: not looked at yet)" in gate.arm(BOOT)
+    gate.on_health({})
+    assert "machine not fit" not in gate.arm(BOOT)
 
 
 @pytest.mark.fault("F39")

@@ -58,13 +58,14 @@ class LittleArm:
         self.joints.publish(state)
 
     def watch(self, silence_s: float = 0.1) -> None:
-        """Be a controller that enforces the robot's limits, and a supervisor that is alive."""
+        """Be a controller that enforces the robot's limits, and a supervisor that is alive and finds nothing."""
         said = Controller.enforcing(self.params.robot, silence_s)
         self.stack.publisher(topics.CONTROLLER_STATE, ControllerState, LATCHED_QOS).publish(
             message_of(ControllerState, said)
         )
         beats = self.stack.publisher(topics.HEARTBEAT, Heartbeat, EVENT_QOS)
         self.stack.node.create_timer(0.2, lambda: beats.publish(Heartbeat(node="supervisor_node")))
+        self.stack.publisher(topics.HEALTH, DiagnosticArray, LATCHED_QOS).publish(DiagnosticArray())
 
     def barrier(self, during: Callable[[], None] = lambda: None) -> JointTrajectory:
         """One lockstep barrier; ``during`` runs while it is open."""
@@ -129,7 +130,7 @@ def real(stack: Stack) -> Iterator[LittleArm]:
     yield arm
 
 
-ON_THE_WAY = ("controller not read back", "not steady yet", "supervisor not heard")
+ON_THE_WAY = ("controller not read back", "not steady yet", "supervisor not heard", "not looked at yet")
 FORWARD = [0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
 
 

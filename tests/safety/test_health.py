@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gate_rig import gate_params
 
-from armtune_safety.health import BEATS, Finding, Health, Level
+from armtune_safety.health import BEATS, UNKNOWN_LOOKS, Finding, Health, Level
 from armtune_safety.settings import SupervisorParams
 
 MS = 1_000_000
@@ -87,7 +87,18 @@ def test_margin_of_nothing_is_a_limit(tmp_path: Path) -> None:
 
 
 def test_what_the_machine_does_not_tell_is_not_judged(tmp_path: Path) -> None:
-    assert health(tmp_path).look() == ()
+    assert {finding.name for finding in health(tmp_path).look()} == {"clock of policy"}
+
+
+@pytest.mark.fault("F39")
+def test_clock_is_unfit_until_it_is_known_for_so_many_looks_at_most(tmp_path: Path) -> None:
+    one = health(tmp_path)
+    for _ in range(UNKNOWN_LOOKS):
+        assert found(one, "clock of policy").level is Level.UNKNOWN
+    assert one.look() == (), "a spare node that never starts keeps nobody out"
+    for beat in range(BEATS):
+        one.heard("policy", beat * 250 * MS, beat * 250 * MS)
+    assert found(one, "clock of policy").level is Level.OK
 
 
 @pytest.mark.fault("F33", "L11")
@@ -101,11 +112,27 @@ def test_folder_of_the_run_that_is_gone_is_bad(tmp_path: Path) -> None:
 def test_clock_is_judged_by_its_usual_offset(tmp_path: Path, off_ms: float, level: Level) -> None:
     one = health(tmp_path)
     for beat in range(BEATS):
-        assert "clock of policy" not in {finding.name for finding in one.look()}
+        assert found(one, "clock of policy") == Finding(
+            "clock of policy", Level.UNKNOWN, f"not known yet, {beat} of {BEATS} heartbeats"
+        )
         late_ms = 900 if beat == 2 else 0  # one beat that was long under way
         one.heard("policy", beat * 250 * MS + round((off_ms - late_ms) * MS), beat * 250 * MS)
         one.heard("stranger", 0, 10**12)
     assert found(one, "clock of policy").level is level
+
+
+@pytest.mark.fault("F39")
+@pytest.mark.parametrize("off_ms", [(10.0, -250.0), (-250.0, 10.0), (150.0, -201.0), (0.0, 250.0)])
+def test_clock_that_is_furthest_off_in_either_direction_keeps_the_arm_down(
+    tmp_path: Path, off_ms: tuple[float, ...]
+) -> None:
+    nodes = ("policy", "reward")
+    one = Health(SupervisorParams(nodes=nodes, safety=gate_params().safety), tmp_path)
+    for beat in range(BEATS):
+        for node, ms in zip(nodes, off_ms):
+            one.heard(node, beat * 250 * MS + round(ms * MS), beat * 250 * MS)
+    worst = max(one.look(), key=lambda finding: finding.level)
+    assert worst.level is Level.BAD and worst.text.startswith(f"{max(off_ms, key=abs):+.0f} ms off ours")
 
 
 def test_power_of_each_rail_is_told_where_it_is_measured(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ class Toy(ManagedNode):
         if self.params.how == "stuck":
             self.create_timer(0.01, self.sleep_for_ever)
         self.did_work()
+        if self.params.how == "idle":
+            self.no_work()
         self.report("busy", speed=3)
 
 managed_node.HangGuard = partial(HangGuard, hang_s=%s, look_s=%s)
@@ -70,6 +72,13 @@ def test_a_beat_carries_evidence_and_diagnostics_say_what_it_does(stack: Stack, 
     array = stack.wait_for("/diagnostics", DiagnosticArray, lambda m: m.status[0].message == "busy")
     assert [(v.key, v.value) for v in array.status[0].values] == [("speed", "3")]
     assert stack.stop("toy") == 0
+
+
+def test_a_beat_says_that_there_is_nothing_to_work_on(stack: Stack, monkeypatch, tmp_path: Path) -> None:
+    start(stack, monkeypatch, tmp_path, how="idle")
+    stack.transition("toy", Transition.TRANSITION_CONFIGURE)
+    stack.transition("toy", Transition.TRANSITION_ACTIVATE)
+    assert stack.wait_for("heartbeat", Heartbeat, lambda m: m.evidence_seq == 1).evidence_age_s == -1.0
 
 
 def test_what_a_user_can_mend_is_one_sentence_and_exit_78(stack: Stack, monkeypatch, tmp_path: Path) -> None:

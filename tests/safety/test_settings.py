@@ -7,7 +7,7 @@ import yaml
 from gate_rig import ROOT, gate_params
 
 from armtune_policies.contract import ConfigError, flatten
-from armtune_safety.settings import SafetyParams
+from armtune_safety.settings import SafetyParams, SupervisorParams
 
 
 def test_every_bound_is_written_down_in_the_shipped_file() -> None:
@@ -46,6 +46,17 @@ def test_robot_is_refused_when_a_list_lacks_a_joint() -> None:
     robot = {**yaml.safe_load((ROOT / "configs/robot/wx250s.yaml").read_text()), "home_rad": [0.0]}
     with pytest.raises(ConfigError, match="home_rad: expected 6 entries"):
         type(gate_params().robot).from_mapping(robot)
+
+
+@pytest.mark.parametrize(
+    ("workers", "works_s", "why"),
+    [(("arm",), (), "expected 1 entries"), (("gate",), (1.0,), "got 'gate'"), (("arm",), (0.0,), "works_s")],
+)
+def test_how_long_work_may_take_is_said_of_each_node_that_works(
+    workers: tuple[str, ...], works_s: tuple[float, ...], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        SupervisorParams(nodes=("arm",), workers=workers, works_s=works_s, safety=gate_params().safety)
 
 
 def test_slow_comes_before_hold() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from gate_rig import gate_params
 
 from armtune_safety.watch import ACTIVE, DOUBLE, GIVEN_UP, INACTIVE, LOST, UNCONFIGURED, Watch
 
 S = 10**9
+WORKS_S = {"gate": 2.0}
 SAFETY = gate_params().safety
 
 
@@ -15,16 +18,17 @@ class World:
     """Two nodes that beat and answer as told."""
 
     def __init__(self) -> None:
-        self.watch = Watch(("gate", "learner"), ("learner",), SAFETY, start_s=60.0, lost_s=SAFETY.heartbeat_lost_s)
+        lost_s = SAFETY.heartbeat_lost_s
+        self.watch = Watch(("gate", "learner"), ("learner",), SAFETY, start_s=60.0, lost_s=lost_s, works_s=WORKS_S)
         self.t_ns, self.states = 0, {"gate": UNCONFIGURED, "learner": UNCONFIGURED}
         self.calls: list[tuple[str, str]] = []
 
-    def run(self, seconds: float, silent: tuple[str, ...] = (), seq: int = 1) -> World:
+    def run(self, seconds: float, silent: tuple[str, ...] = (), seq: int = 1, age_s: float = 0.1) -> World:
         for _ in range(round(seconds * 20)):
             self.t_ns += S // 20
             for name in self.states:
                 if name not in silent:
-                    self.watch.heard(name, 1, seq, 0.1, self.t_ns)
+                    self.watch.heard(name, 1, seq, age_s, self.t_ns)
             self.watch.look(self.t_ns)
             if ask := self.watch.due(self.t_ns):
                 self.answer(ask)
@@ -142,3 +146,36 @@ def test_two_processes_under_one_name_are_told_from_a_restart(world: World) -> N
             world.watch.heard("gate", boot_id, 1, 0.1, world.t_ns)
         world.run(0.25, silent=("gate",))
     assert any(DOUBLE in fault for fault in world.watch.faults)
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize("age_s", [2.1, math.inf, math.nan])
+def test_node_that_beats_and_does_not_work_is_lost_until_it_works_again(world: World, age_s: float) -> None:
+    world.run(0.2, age_s=age_s)
+    assert world.phase("gate") == LOST
+    assert world.watch.faults == ["gate: at one piece of work for more than 2 s"] and world.watch.missing() == "gate"
+    world.run(9.0, age_s=age_s)
+    assert world.phase("gate") == LOST and len(world.watch.nodes["gate"].restarts_ns) == 1, "one loss, not one a look"
+    world.run(1.0, seq=2)
+    assert world.phase("gate") == ACTIVE and world.watch.missing() == ""
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize("age_s", [1.9, 2.0, -1.0])
+def test_node_is_left_alone_within_its_own_bound_and_while_it_is_idle(world: World, age_s: float) -> None:
+    world.run(5.0, age_s=age_s)
+    assert world.watch.all_active() and not world.watch.faults
+
+
+def test_node_that_works_when_it_is_asked_to_has_no_bound(world: World) -> None:
+    world.watch.heard("learner", 1, 1, 1e6, world.t_ns)
+    world.watch.heard("learner", 1, 1, 1e6, world.t_ns)
+    world.watch.look(world.t_ns)
+    assert world.watch.all_active()
+
+
+def test_node_that_was_stopped_from_outside_and_works_on_is_not_stuck(world: World) -> None:
+    world.watch.heard("gate", 1, 7, 0.1, world.t_ns)
+    world.watch.heard("gate", 1, 8, 9.0, world.t_ns)  # the beat came before its first piece of work
+    world.watch.look(world.t_ns)
+    assert world.watch.all_active()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
@@ -33,7 +34,7 @@ from armtune_sim.settings import SimNodeParams, SimParams
 from harness import Stack
 
 TASK = TaskPair(name="bin_sort", forward="put the peg in the bin", backward="take the peg out of the bin")
-BEAT_S, ANSWER_S, TICK_WAIT_S, SETTLE_S = 0.25, 5.0, 1.0, 1.0
+BEAT_S, LINE_S, ANSWER_S, TICK_WAIT_S, SETTLE_S = 0.25, 0.05, 5.0, 1.0, 1.0
 UNANSWERED_S = 0.05
 """After that the step of a lockstep barrier gets a plain answer; the gate would wait until its own bound."""
 JITTER_S = 0.02
@@ -58,15 +59,17 @@ class WireGate:
         self.armed, self.asked_ns = False, 0
         publish = partial(stack.publisher, kind=msg.Proposal, qos=COMMAND_QOS)
         self.sources = {source: publish(topics.proposal(source)) for source in SOURCES}
-        self.estop_pub = stack.publisher(topics.ESTOP, Bool, LATCHED_QOS)
+        self.estop_pub, self.pressed = stack.publisher(topics.ESTOP, Bool, LATCHED_QOS), Bool()
         self.ticks = stack.listen(topics.STEP_TICK, msg.StepTick, EVENT_QOS)
         self.states = stack.listen(topics.GATE_STATE, msg.GateState, LATCHED_QOS)
         self.decisions = stack.listen(topics.DECISION, msg.Decision, EVENT_QOS)
         self.paths = stack.listen(topics.SETPOINT, JointTrajectory, EVENT_QOS)
         self.joints = stack.listen(topics.JOINT_STATES, JointState, COMMAND_QOS)
+        stack.publisher(topics.HEALTH, DiagnosticArray, LATCHED_QOS).publish(DiagnosticArray())
         self.clients: dict[str, Any] = {}
         beats = stack.publisher(topics.HEARTBEAT, msg.Heartbeat, EVENT_QOS)
         stack.node.create_timer(BEAT_S, lambda: beats.publish(msg.Heartbeat(node="supervisor_node")))
+        stack.node.create_timer(LINE_S, lambda: self.estop_pub.publish(self.pressed))
         stack.until(lambda: bool(self.states and self.joints), what="the gate's state and the arm's joints")
 
     def call(self, kind: type, service: str, /, **fields: Any) -> Any:
@@ -114,7 +117,8 @@ class WireGate:
         self.settle(lambda s: not s.armed)
 
     def estop(self, pressed: bool) -> None:
-        self.estop_pub.publish(Bool(data=pressed))
+        self.pressed = Bool(data=pressed)
+        self.estop_pub.publish(self.pressed)
         if pressed:
             self.settle(lambda s: not s.armed)
 

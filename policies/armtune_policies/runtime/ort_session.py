@@ -15,6 +15,11 @@ from . import worker
 from .session import Arrays, Port
 
 
+def is_accelerated(providers: tuple[str, ...]) -> bool:
+    """Return whether one of these but the CPU is built into the runtime of this process; its device may be gone."""
+    return bool({name.partition(":")[0] for name in providers} & set(ort.get_available_providers()) - {worker.CPU})
+
+
 class OrtSession:
     """A graph in ONNX Runtime, on the best provider that really works here."""
 

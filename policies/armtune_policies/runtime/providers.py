@@ -7,6 +7,7 @@ be quick enough; else nothing answers, and the gate holds the arm (F27).
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,12 +19,12 @@ import numpy.typing as npt
 
 from armtune_policies.store.manifest import ModelError
 
-from .ort_session import OrtSession
+from .ort_session import OrtSession, is_accelerated
 from .session import Arrays, OpenSession, Session
-from .worker import HALF, PROVIDERS
+from .worker import CPU, HALF, PROVIDERS
 from .worker_session import WorkerSession
 
-CPU, TENSORRT = "CPUExecutionProvider", "TensorrtExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
 FULL_GAP, HALF_GAP = 1e-4, 1e-2
 """Largest difference from the CPU's answer, over the largest number of that answer or 1, whichever is more."""
 TRIED, WARM = 20, 3
@@ -34,8 +35,9 @@ OpenOn = Callable[[bytes, tuple[str, ...]], Session]
 class Hardware:
     """Where graphs may run.
 
-    ``providers`` best first; ``where`` as ``WorkerSession`` takes it, blank for this process; ``half`` lets TensorRT
-    compute in half precision; ``patience_s`` is the slowest answer of the CPU that is of use when the rest is lost.
+    ``providers`` best first; ``where`` as ``WorkerSession`` takes it, blank for this process, or for a child where an
+    accelerator is tried: a driver that hangs cannot be called back; ``half`` lets TensorRT compute in half precision;
+    ``patience_s`` is the slowest answer of the CPU that is of use when the rest is lost.
     """
 
     providers: tuple[str, ...] = PROVIDERS
@@ -51,7 +53,12 @@ class Hardware:
     def _open_on(self, graph: bytes, providers: tuple[str, ...]) -> Session:
         if self.where:
             return WorkerSession(graph, self.where, providers)
-        return OrtSession(graph, providers)
+        if is_accelerated(providers):
+            child = WorkerSession(graph, sys.executable, providers)
+            if child.provider != CPU:
+                return child
+            child.close()  # what is built in is not plugged in
+        return OrtSession(graph, (CPU,))
 
 
 def open_quickest(graph: bytes, hardware: Hardware, open_on: OpenOn) -> Session:

@@ -29,6 +29,7 @@ MAX_FRAME_BYTES = 1 << 30
 MAX_ARRAYS = 64
 PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 """Best first; those not built into the runtime are left out, those that fail fall back."""
+CPU = "CPUExecutionProvider"
 HALF = "half"
 """Beside a provider's name: it may compute in half precision."""
 WATCH_S = 0.05
@@ -127,7 +128,7 @@ def open_graph(ort: Any, graph: bytes, providers: Iterable[str]) -> Any:
     available = ort.get_available_providers()
     asked = [name.partition(":") for name in providers]
     wanted = [(name, _options(name, how == HALF)) for name, _, how in asked if name in available]
-    return ort.InferenceSession(graph, options, providers=wanted or [("CPUExecutionProvider", {})])
+    return ort.InferenceSession(graph, options, providers=wanted or [(CPU, {})])
 
 
 def _options(provider: str, half: bool) -> dict[str, str]:

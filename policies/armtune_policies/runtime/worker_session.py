@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from armtune_policies.store.manifest import ModelError, SessionLost
 from . import worker
 from .alone import alone
 from .session import Arrays, Port
+
+CLOSE_S = 1.0
 
 
 class WorkerSession:
@@ -100,14 +103,16 @@ class WorkerSession:
         return arrays
 
     def close(self) -> None:
+        """Let the worker go; one that even SIGKILL does not end, as in a driver that hangs, is left behind."""
         self._link.close()
         if self._process is None:
             return
-        try:
-            self._process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(timeout=5.0)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=CLOSE_S)
+            return
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=CLOSE_S)
 
     def _ask(
         self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], timeout_s: float, doing: str

@@ -3,16 +3,20 @@ graphs in ONNX Runtime under another name, slower, wrong, or failing on demand."
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import onnxruntime
 import pytest
 from policies.runtime.test_session import FEEDS, doubling
 
-from armtune_policies.runtime.ort_session import OrtSession
+from armtune_policies.runtime import providers, worker_session
+from armtune_policies.runtime.ort_session import OrtSession, is_accelerated
 from armtune_policies.runtime.providers import CPU, HALF_GAP, TENSORRT, Guarded, Hardware, open_quickest
 from armtune_policies.runtime.session import Arrays, Session
 from armtune_policies.runtime.worker_session import WorkerSession
@@ -49,8 +53,8 @@ class Machine:
         self.here = {names[name]: how for name, how in here.items()}
         self.opened: list[Accelerator] = []
 
-    def open_on(self, graph: bytes, providers: tuple[str, ...]) -> Session:
-        name = next(name for name in (*providers, CPU) if name in {CPU, *self.here})
+    def open_on(self, graph: bytes, asked: tuple[str, ...]) -> Session:
+        name = next(name for name in (*asked, CPU) if name in {CPU, *self.here})
         self.opened.append(Accelerator(graph, name.partition(":")[0], **self.here.get(name, {})))
         return self.opened[-1]
 
@@ -121,6 +125,75 @@ def test_wrong_inputs_lose_no_provider() -> None:
     with pytest.raises(ModelError, match="refused its inputs"):
         session.run({"x": FEEDS["x"]})
     assert session.provider == CUDA and session.run(FEEDS)["y"].tolist() == RIGHT
+
+
+class Child(WorkerSession):
+    """Says that it runs on the GPU of the runtime that was asked; the real one of this test has none."""
+
+    processes: ClassVar[list[subprocess.Popen[bytes]]] = []
+
+    def __init__(self, graph: bytes, where: str, asked: tuple[str, ...]) -> None:
+        super().__init__(graph, where, asked, run_timeout_s=0.5)
+        assert self._process is not None
+        self.provider = asked[0]
+        Child.processes.append(self._process)
+
+
+class Slow(OrtSession):
+    """So that the child is the quicker one."""
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
+        time.sleep(0.02)
+        return super().run(feeds)
+
+
+@pytest.fixture
+def built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+
+
+@pytest.mark.fault("F26", "F27")
+@pytest.mark.usefixtures("built_in")
+def test_driver_that_hangs_takes_a_child_along_and_the_cpu_answers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "WorkerSession", Child)
+    monkeypatch.setattr(providers, "OrtSession", Slow)
+    session = Hardware((CUDA, CPU), patience_s=0.5).open_session(doubling())
+    assert session.provider == CUDA and session.run(FEEDS)["y"].tolist() == RIGHT
+    (process,) = Child.processes
+    process.send_signal(signal.SIGSTOP)
+    assert session.run(FEEDS)["y"].tolist() == RIGHT and session.provider == f"{CPU}, {CUDA} was lost"
+    assert process.poll() == -signal.SIGKILL
+
+
+@pytest.mark.usefixtures("built_in")
+def test_cpu_runs_here_where_an_accelerator_is_built_in_and_not_plugged_in() -> None:
+    session = Hardware((CUDA, CPU)).open_session(doubling())
+    assert isinstance(session, OrtSession) and session.provider == CPU
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [((CPU,), False), ((CUDA, CPU), True), ((f"{CUDA}:half", CPU), True), ((TENSORRT, CPU), False)],
+)
+@pytest.mark.usefixtures("built_in")
+def test_accelerator_is_one_that_is_asked_for_and_built_in(asked: tuple[str, ...], expected: bool) -> None:
+    assert is_accelerated(asked) is expected
+
+
+@pytest.mark.fault("F26")
+def test_worker_that_nothing_ends_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_session, "CLOSE_S", 0.05)
+    session = WorkerSession(doubling())
+    process = session._process
+    assert process is not None
+    with monkeypatch.context() as deaf:
+        deaf.setattr(process, "kill", lambda: None)
+        process.send_signal(signal.SIGSTOP)
+        session.close()
+    assert process.poll() is None
+    session.close()
+    process.kill()
+    assert process.wait(timeout=5.0) == -signal.SIGKILL
 
 
 def test_a_session_in_a_worker_that_is_gone_says_that_it_does_not_come_back() -> None:

@@ -42,6 +42,8 @@ NEAR_THE_MEAN = 0.1
 """Most that a real arm may explore."""
 LOCKSTEP_HELD_S = 10.0
 """The wall says little about how long an arm was held in simulated time."""
+WORKS_S = {"arm_node": 1.0, "camera_node": 12.0}
+"""What works on a thread of its own, and how long a piece may take: OpenCV waits up to 10 s for a frame."""
 POLICY_SAYS = (topics.proposal("policy"),)
 
 
@@ -76,7 +78,10 @@ def graph(config: Config, world: World, run: RunFacts) -> tuple[NodeSpec, ...]:
     if config.console.is_on:  # the first, so that a page says what the others wait for
         # Who is killed while it shares memory may leave the next one deaf. It sees those pictures that UDP keeps.
         rows = [_row("armtune_console", "console_node", ConsoleNodeParams, facts, shares_memory=False), *rows]
-    managed = {"nodes": tuple(row.name for row in rows)}
+    managed: dict[str, Any] = {"nodes": tuple(row.name for row in rows)}
+    workers = [row for row in rows if row.executable in WORKS_S]
+    managed["workers"] = tuple(row.name for row in workers)
+    managed["works_s"] = tuple(WORKS_S[row.executable] for row in workers)
     # Without its supervisor a graph must not go on: no respawn, the runner ends it and says why.
     told = {**facts, **managed}
     away = config.experiment.workstation

@@ -99,6 +99,7 @@ class ArmNode(ManagedNode):
                 self._missed += 1
             else:
                 self._publish(reading)
+            self.did_work()
             due_s = max(due_s + period_s, time.monotonic() - period_s)
             quit_.wait(timeout=max(0.0, due_s - time.monotonic()))
 
@@ -112,7 +113,6 @@ class ArmNode(ManagedNode):
         level = DiagnosticStatus.WARN if reading.warning else DiagnosticStatus.OK
         text = reading.warning or ("holding: no setpoints" if self._loop.holds else "")
         self.report(text, level=level, refused=self._loop.refused, missed_reads=self._missed, **reading.facts)
-        self.did_work()
 
     # -- what it says of itself ------------------------------------------------------------------
 
@@ -124,6 +124,7 @@ class ArmNode(ManagedNode):
 
     def _lose(self, why: str, wait_s: float) -> None:
         """Say at once what is wrong: the gate stops by it, before the joint states are too old."""
+        self.no_work()
         before = self._said or Controller.nothing(self.get_name())
         self._say(replace(before, fault=why))
         self.report(why, level=DiagnosticStatus.ERROR)

@@ -30,7 +30,7 @@ class CameraNode(ManagedNode):
     """Reads one source on a thread of its own and publishes from there.
 
     A read may block for a frame's time, so it stays off the executor; the heartbeat's
-    evidence is a frame published, so a dead camera shows.
+    evidence is that the source came back, with a frame or without: a driver that hangs shows.
     """
 
     Params = CameraNodeParams
@@ -108,6 +108,7 @@ class CameraNode(ManagedNode):
                 now_ns = self.get_clock().now().nanoseconds  # a frame without a stamp was acquired just now
                 if stop.is_set():
                     return
+                self.did_work()
                 if shot is None:
                     self._complain()
                     continue
@@ -126,6 +127,7 @@ class CameraNode(ManagedNode):
         if is_live:
             self._ended.put(f"{camera.path_of(self.params.name)}: the camera gives no more frames")
         else:
+            self.no_work()
             self.report("source ended", level=DiagnosticStatus.WARN)
 
     def _complain(self) -> None:
@@ -151,7 +153,6 @@ class CameraNode(ManagedNode):
             depth = Image(header=self._image.header, height=height, width=width, encoding="16UC1", step=2 * width)
             depth.data = array.array("B", shot.depth_mm.tobytes())
             self._depth_pub.publish(depth)
-        self.did_work()
 
 
 def _image(height_px: int, width_px: int, frame_id: str) -> Image:

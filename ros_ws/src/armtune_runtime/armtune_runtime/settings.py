@@ -37,7 +37,7 @@ class PolicyParams(Checked):
     explore_last: float = num(0.0, low=0.0, high=0.5, doc="noise of practice in the end")
     explore_episodes: int = num(100, low=1, high=100_000, doc="episodes in which it goes from the one to the other")
     providers: tuple[str, ...] = text(PROVIDERS, doc="execution providers to try; the quickest that is right is taken")
-    worker: str = text("", doc="interpreter or socket of an inference worker, docs/jetson.md; blank: this process")
+    worker: str = text("", doc="interpreter or socket of an inference worker; blank: a GPU in a child, else here")
     half: bool = text(False, doc="TensorRT may compute in half precision, within 1 % of what it should answer")
 
     @property
@@ -62,7 +62,7 @@ class RewardParams(Checked):
     )
     noise_correlation: float = num(CORRELATION, low=0.0, high=0.999, doc="of an error with the same one a step later")
     providers: tuple[str, ...] = text(PROVIDERS, doc="execution providers to try; the quickest that is right is taken")
-    worker: str = text("", doc="interpreter or socket of an inference worker, docs/jetson.md; blank: this process")
+    worker: str = text("", doc="interpreter or socket of an inference worker; blank: a GPU in a child, else here")
     half: bool = text(False, doc="TensorRT may compute in half precision, within 1 % of what it should answer")
 
 

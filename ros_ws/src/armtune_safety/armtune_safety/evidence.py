@@ -35,8 +35,8 @@ class Evidence:
         self._armed_with, self.controller_refusal = 0, "no controller has said what it enforces"
         self.cameras = dict.fromkeys(params.checked_cameras, "not looked at yet")
         """What is wrong with each camera that must be in its place; blank: nothing."""
-        self.unfit: Mapping[str, str] = {}
-        """What keeps this machine from being armed, by name; who must have looked is the supervisor."""
+        self.unfit: Mapping[str, str] = {"machine": "not looked at yet"}
+        """What keeps this machine from being armed, by name."""
         self._window = max(1, round(_WINDOW_S * params.rate_hz))
         self._answered: deque[bool] = deque(maxlen=self._window)
         self._supervisor_ns: int | None = None
@@ -160,9 +160,10 @@ class Evidence:
         )
 
     def _is_cut(self, liveness_ns: int) -> bool:
-        """Whether the line of a hardware e-stop is silent: cut, unplugged, or never there."""
+        """Whether the line of a hardware e-stop is silent: cut, unplugged, or, where there must be one, never there."""
         safety = self._safety
-        return safety.estop_line and not _age_s(self._pressed_ns, liveness_ns) <= safety.estop_silence_s
+        is_expected = safety.estop_line or self._pressed_ns is not None
+        return is_expected and not _age_s(self._pressed_ns, liveness_ns) <= safety.estop_silence_s
 
     def _note_sleep(self, now_ns: int) -> None:
         """A gate that slept does not accuse the joints of its own gap; it commanded nothing meanwhile."""

@@ -123,7 +123,7 @@ class Gate:
         self._standing()
 
     def on_health(self, unfit: Mapping[str, str]) -> None:
-        """What the supervisor finds unfit of this machine, by name: no reason to stop, one not to arm."""
+        """What the supervisor finds unfit of this machine, by name: no reason to stop, one not to arm, as not heard."""
         self._evidence.unfit = unfit
 
     def on_barrier(self) -> None:
@@ -165,7 +165,7 @@ class Gate:
         self._evidence.stop_requested = False
 
     def estop(self, pressed: bool) -> None:
-        """Level of the e-stop; pressed, or silent where a line must speak, latches STOP."""
+        """Level of the e-stop; pressed, or silent once it was heard or where a line must speak, latches STOP."""
         self._evidence.estop(pressed, self._liveness.now_ns())
         self._standing()
 

@@ -20,6 +20,8 @@ from .settings import SupervisorParams
 
 BEATS = 5
 """Heartbeats over which a clock is judged: one that was long under way says nothing."""
+UNKNOWN_LOOKS = 5
+"""For so many looks a clock that is not known yet counts as unfit; a spare node that never starts keeps nobody out."""
 COOLER_C, TWICE = 5.0, 2.0
 """A warning comes so far below the bound of heat, and below twice what is wanted free."""
 NO_SENSOR = "pmic"
@@ -29,7 +31,7 @@ NO_SENSOR = "pmic"
 class Level(IntEnum):
     """As ``DiagnosticStatus`` counts."""
 
-    OK, WARN, BAD = 0, 1, 2
+    OK, WARN, BAD, UNKNOWN = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Health:
     """Looks at the system when asked to; ``heard`` keeps how far the nodes' clocks are off."""
 
     def __init__(self, params: SupervisorParams, system: Path = Path("/")) -> None:
-        self._params, self._system = params, system
+        self._params, self._system, self._looks = params, system, 0
         self._off_s: dict[str, deque[float]] = {name: deque(maxlen=BEATS) for name in params.nodes}
 
     def heard(self, node: str, stamp_ns: int, now_ns: int) -> None:
@@ -55,6 +57,7 @@ class Health:
 
     def look(self) -> tuple[Finding, ...]:
         """Return how everything stands, in a fixed order."""
+        self._looks += 1
         return tuple(self._looked())
 
     def _looked(self) -> Iterator[Finding]:
@@ -77,6 +80,8 @@ class Health:
                 level = Level.BAD if not abs(off) < s.clock_s else Level(not abs(off) < s.clock_warn_s)
                 text = f"{1e3 * off:+.0f} ms off ours, at most {1e3 * s.clock_s:.0f}; synchronise them, as by chrony"
                 yield Finding(f"clock of {node}", level, text)
+            elif self._looks <= UNKNOWN_LOOKS:
+                yield Finding(f"clock of {node}", Level.UNKNOWN, f"not known yet, {len(off_s)} of {BEATS} heartbeats")
 
     def _memory_mb(self) -> float | None:
         with suppress(OSError, ValueError, IndexError):

@@ -93,7 +93,7 @@ class ManagedNode(LifecycleNode):
         self.is_changing = False
         """Whether a transition is under way, which may take its time: a model is loaded, a motor sought."""
         self._boot_id = secrets.randbits(63)
-        self._work_seq, self._work_ns = 0, 0
+        self._work_seq, self._work_ns, self._is_idle = 0, 0, True
         self._status = ""
         self._values: dict[str, Any] = {}
         self._level = DiagnosticStatus.OK
@@ -135,7 +135,11 @@ class ManagedNode(LifecycleNode):
     def did_work(self) -> None:
         """Note one finished piece of work; the heartbeat carries it as evidence."""
         self._work_seq += 1
-        self._work_ns = time.monotonic_ns()
+        self._work_ns, self._is_idle = time.monotonic_ns(), False
+
+    def no_work(self) -> None:
+        """Note that there is nothing to work on, as without an arm or while not active: until it works again."""
+        self._is_idle = True
 
     def report(self, status: str = "", *, level: bytes = DiagnosticStatus.OK, **values: Any) -> None:
         """Set what the next diagnostics and heartbeats say."""
@@ -158,6 +162,7 @@ class ManagedNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         done = self._guarded(self.stop, EXIT_FAILED)
+        self.no_work()
         super().on_deactivate(state)
         return done
 
@@ -216,7 +221,7 @@ class ManagedNode(LifecycleNode):
     # -- evidence and diagnostics --------------------------------------------------
 
     def _beat(self) -> None:
-        age_s = (time.monotonic_ns() - self._work_ns) / 1e9 if self._work_seq else -1.0
+        age_s = -1.0 if self._is_idle else (time.monotonic_ns() - self._work_ns) / 1e9
         beat = Heartbeat(node=self.get_name(), boot_id=self._boot_id, status=self._status)
         beat.evidence_seq, beat.evidence_age_s = self._work_seq, age_s
         beat.stamp = self.get_clock().now().to_msg()

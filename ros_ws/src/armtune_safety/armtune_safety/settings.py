@@ -116,8 +116,8 @@ class SafetyParams(Checked):
     barrier_s: float = num(5.0, low=0.5, high=5.0, doc="lockstep barrier open longer than this on the wall: STOP [s]")
     max_lease_s: float = num(10.0, low=0.5, high=10.0, doc="longest lease without renewal [s]")
     heartbeat_lost_s: float = num(1.0, low=0.3, high=1.0, doc="a node silent for longer is lost [s]")
-    estop_line: bool = text(False, doc="a hardware e-stop says its level on `estop`, over and over; silence is pressed")
-    estop_silence_s: float = num(0.25, low=0.05, high=0.25, doc="its longest silence, where there is one [s]")
+    estop_line: bool = text(False, doc="a hardware e-stop says its level on `estop`: not heard yet is pressed, too")
+    estop_silence_s: float = num(0.25, low=0.05, high=0.25, doc="silence of a line once heard that is pressed [s]")
     clock_warn_s: float = num(0.05, low=0.001, high=0.05, doc="a node's clock further off ours: a warning [s]")
     clock_s: float = num(0.2, low=0.01, high=0.2, doc="further off still: not armed, no new episode [s]")
     memory_floor_mb: float = num(200.0, low=200.0, high=1e6, doc="less available memory: the same [MB]")
@@ -155,11 +155,20 @@ class SupervisorParams(Checked):
     spare: tuple[str, ...] = text(
         ("learner_node", "transfer_node", "console_node"), doc="nodes whose loss does not stop the arm"
     )
+    workers: tuple[str, ...] = text((), doc="those that work all the time, on a thread of their own")
+    works_s: tuple[float, ...] = num((), low=0.3, high=60.0, doc="how long a piece of work of each may take [s]")
     safety: SafetyParams
     run_folder: str = text("", doc="of this run; how much disk is free there is looked at; blank: nowhere")
     disk_floor_mb: int = num(500, low=10, high=10_000_000, doc="less free disk: not armed, no new episode [MB]")
     time: str = choice("real", of=("real", "lockstep"), doc="lockstep: the one bound on the wall is the barrier's")
     start_s: float = num(60.0, low=1.0, high=600.0, doc="how long a node may take to configure (models warm up) [s]")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if unknown := [name for name in self.workers if name not in self.nodes]:
+            raise ConfigError(f"workers: expected some of nodes, got {unknown[0]!r}")
+        if len(self.works_s) != len(self.workers):
+            raise ConfigError(f"works_s: expected {len(self.workers)} entries, one a worker, got {len(self.works_s)}")
 
     @property
     def lost_s(self) -> float:

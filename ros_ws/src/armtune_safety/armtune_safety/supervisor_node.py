@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 from armtune_interfaces.msg import Heartbeat
 from armtune_policies.contract import SteadyClock, topics
 
-from .health import Finding, Health
+from .health import Finding, Health, Level
 from .managed_node import LATCHED_QOS, ManagedNode, run, to_ns
 from .settings import SupervisorParams
 from .watch import ACTIVE, AFTER, GIVEN_UP, LOST, Ask, Watch
@@ -41,7 +41,7 @@ class SupervisorNode(ManagedNode):
     def set_up(self) -> None:
         p: SupervisorParams = self.params
         self._clock_steady, self._was = SteadyClock(), ""
-        self._watch = Watch(p.nodes, p.spare, p.safety, p.start_s, p.lost_s)
+        self._watch = Watch(p.nodes, p.spare, p.safety, p.start_s, p.lost_s, dict(zip(p.workers, p.works_s)))
         self._asked: tuple[Ask, Any, Future] | None = None
         self._state_clients, self._change_clients = dict[str, Any](), dict[str, Any]()
         for name in p.nodes:
@@ -56,6 +56,7 @@ class SupervisorNode(ManagedNode):
     def start(self) -> None:
         self.create_timer(_LOOK_S, self._look)
         self.create_timer(_HEALTH_S, self._check)
+        self._check()
 
     def _on_beat(self, m: Heartbeat) -> None:
         self._health.heard(m.node, to_ns(m.stamp), self.get_clock().now().nanoseconds)
@@ -138,12 +139,13 @@ class SupervisorNode(ManagedNode):
 
     def _check(self) -> None:
         """Say how the machine and the nodes' clocks are; log what was not so bad before."""
-        was, self._found = {f.name: f.level for f in self._found}, self._health.look()
+        was = {f.name: f.level for f in self._found if f.level is not Level.UNKNOWN}
+        self._found = self._health.look()
         array = DiagnosticArray()
         array.header.stamp = self.get_clock().now().to_msg()
         for f in self._found:
             array.status.append(DiagnosticStatus(name=f.name, level=bytes([f.level]), message=f.text))
-            if f.level > was.get(f.name, 0):
+            if Level.UNKNOWN > f.level > was.get(f.name, Level.OK):
                 self.get_logger().warning(f"{f.name}: {f.text}")
         self._health_pub.publish(array)
 

@@ -1,14 +1,15 @@
 """Who should be configured next, who is lost, whose restarts are spent. Pure.
 
 Nodes are brought up in table order, one call at a time. A heartbeat only says that a node
-ticks; what it last did, and when, is carried in it and passed on.
+ticks; when it last did a piece of work is carried in it, and judged where the work goes on
+without a pause beside what ticks.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .settings import SafetyParams
@@ -39,6 +40,7 @@ class Watched:
     heard_ns: int | None = None
     evidence_seq: int = 0
     evidence_age_s: float = -1.0
+    is_stuck: bool = False
     boot_id: int = 0
     before: tuple[int, int] = (0, 0)
     """The boot id under this name before, and when it was last heard [ns]."""
@@ -48,13 +50,22 @@ class Watched:
 
 
 class Watch:
-    """Watches the nodes of one graph. ``spare`` ones do not stop the arm when they are lost."""
+    """Watches the nodes of one graph. ``spare`` ones do not stop the arm when they are lost.
+
+    ``works_s`` says by node how long a piece of its work may take [s]; what is not in it works when it is asked to.
+    """
 
     def __init__(
-        self, names: Sequence[str], spare: Sequence[str], safety: SafetyParams, start_s: float, lost_s: float
+        self,
+        names: Sequence[str],
+        spare: Sequence[str],
+        safety: SafetyParams,
+        start_s: float,
+        lost_s: float,
+        works_s: Mapping[str, float],
     ) -> None:
         self.nodes = {name: Watched() for name in names}
-        self._spare, self._safety = frozenset(spare), safety
+        self._spare, self._safety, self._works_s = frozenset(spare), safety, dict(works_s)
         self._start_s, self._lost_s = start_s, lost_s
         self._asked: Ask | None = None
         self._is_started = False
@@ -64,12 +75,18 @@ class Watch:
         """Sentences that stop the arm, newest last; the caller takes them away."""
 
     def heard(self, name: str, boot_id: int, seq: int, evidence_age_s: float, now_ns: int) -> None:
-        """Note a heartbeat. Another boot id is a new process under an old name."""
+        """Note a heartbeat. Another boot id is a new process under an old name; a negative age is idle by design.
+
+        Stuck is what has done nothing since the beat before either: a process that was stopped and goes on is not.
+        """
         if (node := self.nodes.get(name)) is None:
             return
         if node.phase == ACTIVE and boot_id != node.boot_id:
             is_double = boot_id == node.before[0] and (now_ns - node.before[1]) / 1e9 <= self._lost_s
             self._lose(name, node, DOUBLE if is_double else "restarted by itself", now_ns)
+        bound_s = self._works_s.get(name)
+        in_time = bound_s is None or evidence_age_s < 0.0 or evidence_age_s <= bound_s
+        node.is_stuck = not in_time and (boot_id, seq) == (node.boot_id, node.evidence_seq)
         if boot_id != node.boot_id:
             node.before = (node.boot_id, node.heard_ns or now_ns)
         node.boot_id = boot_id
@@ -85,12 +102,14 @@ class Watch:
                 node.heard_ns = min(node.heard_ns + slept_ns, now_ns)
             if node.phase == ACTIVE and self._silent_s(node, now_ns) > self._lost_s:
                 self._lose(name, node, f"silent for more than {self._lost_s:g} s", now_ns)
+            elif node.phase == ACTIVE and node.is_stuck:
+                self._lose(name, node, f"at one piece of work for more than {self._works_s[name]:g} s", now_ns)
 
     def _silent_s(self, node: Watched, now_ns: int) -> float:
         return math.inf if node.heard_ns is None else (now_ns - node.heard_ns) / 1e9
 
     def _lose(self, name: str, node: Watched, why: str, now_ns: int) -> None:
-        node.phase, node.reason, node.evidence_seq = LOST, why, 0
+        node.phase, node.reason = LOST, why
         node.restarts_ns.append(now_ns)
         while now_ns - node.restarts_ns[0] > self._safety.restart_window_s * 1e9:
             node.restarts_ns.popleft()
@@ -111,7 +130,7 @@ class Watch:
         for name, node in self.nodes.items():
             if node.phase in (ACTIVE, GIVEN_UP):
                 continue
-            is_here = self._silent_s(node, now_ns) <= self._lost_s
+            is_here = self._silent_s(node, now_ns) <= self._lost_s and not node.is_stuck
             if is_here and now_ns >= node.not_before_ns:
                 return self._ask(name, STEPS.get(node.phase, "state"), now_ns)
             if not self._is_started:

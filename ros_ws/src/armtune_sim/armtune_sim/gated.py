@@ -159,6 +159,7 @@ class GatedWorld:
         self._gate = Gate(self.params, self.kinematics, 1, self._clock, ManualClock())
         self._gate.on_controller(Controller.enforcing(self.params.robot, self.params.safety.controller_silence_s))
         self._gate.on_supervisor()
+        self._gate.on_health({})
         self._lease = self._seq = 0
         for before_ns in range(steady_ns, -1, -_SEEN_EVERY_NS):
             self._see(before_ns)
