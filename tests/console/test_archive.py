@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from armtune_console.archive import clerk as clerks
 from armtune_console.archive.clerk import Busy, Clerk
-from armtune_console.archive.library import Library, Unknown
+from armtune_console.archive.library import Library, Unknown, border
 from armtune_console.archive.progress import Row, difference, flat, progress
 from armtune_policies.contract import Verdict
 from armtune_policies.datasets.lerobot_write import export
@@ -97,7 +97,7 @@ def test_answers_are_kept_as_reviews_and_labels_and_the_rates_follow(tmp_path: P
     before = library.audit("mine", 1.0)
     assert before["due_in_all"] == 2 * STEPS and before["precision"]["n"] == 0
     hardest = before["due"][0]
-    assert hardest["probability"] == pytest.approx(0.5)
+    assert hardest["probability"] in (pytest.approx(0.55), pytest.approx(0.9)), "the last no, or the first yes"
     for step, word in ((STEPS - 1, "yes"), (STEPS - 2, "no"), (0, "unsure")):
         assert library.answer("mine", "mine-00000", step, word)["kept"] == f"mine-00000/{step}={word}"
     after = library.audit("mine", 1.0)
@@ -121,6 +121,15 @@ def test_success_that_a_person_said_is_no_stop_of_the_vote() -> None:
     assert not row.is_voted and replace(row, mark="").is_voted
 
 
+@given(st.floats(0.0, 1.0), st.lists(st.floats(0.0, 1.0)))
+def test_border_is_where_the_word_turns(threshold: float, probabilities: list[float]) -> None:
+    said = [(Verdict.YES if p > threshold else Verdict.NO, p) for p in probabilities]
+    edge = border([*said, (Verdict.UNKNOWN, None)])
+    words = {verdict for verdict, _ in said}
+    assert 0.0 <= edge <= 1.0 and (len(words) == 2 or edge == 0.5)
+    assert len(words) < 2 or all((p >= edge) is (verdict is Verdict.YES) or p == edge for verdict, p in said)
+
+
 def test_datasets_beside_the_runs_are_listed_with_their_cards_and_a_bad_one_says_so(tmp_path: Path) -> None:
     library = Library(tmp_path / "runs")
     assert library.datasets() == []
@@ -137,6 +146,29 @@ def test_datasets_beside_the_runs_are_listed_with_their_cards_and_a_bad_one_says
     assert "is none" in bad["trouble"] and "utf-8" in carded["trouble"] and carded["dataset"] == "carded"
     assert (good["dataset"], good["card"]) == ("drawer", "# Drawers")
     assert (good["episodes"], good["steps"], good["rate_hz"]) == (1, STEPS, 5) and "action" in good["keys"]
+
+
+def test_link_that_leads_elsewhere_is_neither_shown_nor_downloaded(tmp_path: Path) -> None:
+    library = Library(tmp_path / "runs")
+    run = write_run(tmp_path / "runs", "mine", "s")
+    (tmp_path / "tokens.txt").write_text("operator let-me-steer")
+    for folder, link in (("carded", "README.md"), ("linked", "meta/info.json")):
+        (tmp_path / "datasets" / folder / "meta").mkdir(parents=True)
+        (tmp_path / "datasets" / folder / "meta/info.json").write_text("{}")
+        (tmp_path / "datasets" / folder / link).unlink(missing_ok=True)
+        (tmp_path / "datasets" / folder / link).symlink_to(tmp_path / "tokens.txt")
+    (run / "episodes/mine-00007.mcap").symlink_to(tmp_path / "tokens.txt")
+    assert all("leads out" in row["trouble"] and not row["card"] for row in library.datasets())
+    with pytest.raises(Unknown, match="leads out"):
+        library.path("mine", "mine-00007")
+
+
+def test_resets_are_those_that_practice_counted(tmp_path: Path) -> None:
+    library, run = Library(tmp_path), write_run(tmp_path, "mine", "s")
+    assert library.run("mine")["resets"] is None
+    for text, found in (('{"resets": 3}', 3), ("[]", None), ('{"resets": "x"}', None), ("{", None)):
+        (run / "practice.json").write_text(text)
+        assert library.run("mine")["resets"] == found
 
 
 def test_configs_differ_where_they_do(clerk: Clerk) -> None:
