@@ -11,7 +11,8 @@ import pytest
 from casebook import MISSING, PASSED, ROWS, SKIPPED
 from rules.house import ROOT, dotted, report
 
-FAULTS = {*(f"F{n:02d}" for n in range(1, 61)), "F07b", *(f"L{n}" for n in range(1, 12)), "O1", "O2"}
+FAULTS = {*(f"F{n:02d}" for n in range(1, 61)), "F07b", *(f"L{n}" for n in range(1, 12))}
+FAULTS |= {f"O{n}" for n in range(1, 11) if n != 4}
 AT_MOST_SKIPPED = 6
 OWED: set[str] = set()
 """Rows that may be without a test as yet."""
