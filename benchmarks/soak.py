@@ -1,13 +1,16 @@
-"""Practice under random faults for so many minutes: what stops the arm, what comes back by itself, what is lost.
+"""Practice under random faults, an hour unless told otherwise: what stops the arm, what comes back, what is lost.
 
-    armtune bench soak minutes=3
-    armtune bench soak minutes=60 seed=7 policy.folder=models/bc reward.folder=models/reward learner.recipe=bc
+    armtune bench soak
+    armtune bench soak minutes=3 seed=7
+    armtune bench soak policy.folder=models/bc reward.folder=models/reward learner.recipe=bc
 
-The whole graph in real time. One after another, drawn by the seed: cameras stall, freeze or send nonsense, proposals
-come late, the reward node hangs, the learner is killed. Where the gate stops the arm, an operator clears and arms it
-again. From the arm's own log the oracle of the fault tests says whether any limit was broken; from the episode files,
-whether a step that was acted is missing. Other words are overrides of the config; without models of one's own the arm
-circles. Fails (exit code 1) where a limit was broken or a step lost.
+The whole graph in real time, with a gamepad and a console. One after another, drawn by the seed, every kind once a
+round: each fault that can be injected, a node killed or stopped, the learner killed, a person who takes over, stops
+the arm or presses the e-stop. Where the gate stops the arm, an operator clears and arms it again. Judged every five
+minutes, and whole at the end: by the arm's own log and the oracle of the fault tests, whether any limit was broken or
+it moved unarmed; by what was said and by the files, the rest of the oracle (O3 to O10 of ``tests/faults/rows.md``),
+whether a step that was acted is missing, and whether memory or open files of a process grow. It ends at the first
+thing broken, with exit code 1. Other words are overrides of the config; without models of one's own the arm circles.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,19 +36,30 @@ from benchmarks._words import read_words
 if TYPE_CHECKING:
     from rig import FaultStack
 
+    from fixtures.teleop import JoyHand
+
 ROOT = Path(__file__).resolve().parents[1]
 LASTS_S, PAUSE_S = (0.3, 2.5), (0.5, 4.0)
-LATE_S = 0.5
-HANG, KILL = "reward hangs", "learner is killed"
-INJECTED = {
-    "camera.stall": 0.0,
-    "camera.freeze": 0.0,
-    "camera.corrupt": 0.0,
-    "policy.slow": LATE_S,
-}
-"""Faults by ``sim/fault``, each with its value."""
-KINDS = (*INJECTED, HANG, KILL)
+LATE_S, LOOK_S, SAMPLE_S = 0.5, 300.0, 60.0
+HANG, KILL, CHILD = "SIGSTOP of ", "kill -9 of ", "kill -9 of what learns"
+TAKEOVER, STOPPED, ESTOP = "a person takes over", "a person stops the arm", "the e-stop is pressed"
+CAMERA = ("camera.stall", "camera.freeze", "camera.corrupt", "camera.black", "camera.future")
+JOINTS = ("joints.stall", "joints.freeze", "joints.nan", "joints.drop_name", "joints.shuffle")
+POLICY = ("policy.stall", "policy.nan", "policy.huge", "policy.slow", "policy.repeat", "policy.reorder",
+          "policy.future", "policy.wrong_spec")  # fmt: skip
+INJECTED = (*CAMERA, *JOINTS, *POLICY)
+"""Faults by ``sim/fault``."""
+DIE = ("policy_node", "reward_node", "recorder_node", "episode_node", "learner_node", "fault_node", "sim_node",
+       "gate_node", "teleop_node", "console_node")  # fmt: skip
+"""A supervisor that dies ends the graph (F41)."""
+GENTLE = ("camera.stall", "camera.freeze", "camera.corrupt", "policy.slow", f"{HANG}reward_node", CHILD)
+KINDS = (*INJECTED, *(f"{KILL}{node}" for node in DIE), *(f"{HANG}{node}" for node in (*DIE, "supervisor_node")), CHILD,
+         TAKEOVER, STOPPED, ESTOP)  # fmt: skip
 ROBUST = ("learner.restarts=100", "learner.refit_every=2", "safety.restarts=100")
+ATTENDED = ("teleop=joy", "console=local", "console.port=8798", "camera.rate_hz=15", "camera.width_px=320",
+            "camera.height_px=240")  # fmt: skip
+GREW_MB, GREW_FILES = 64.0, 32
+"""What a process may hold more, from its first sample to its newest."""
 
 
 @dataclass(frozen=True)
@@ -57,48 +71,130 @@ class Upset:
     pause_s: float
 
 
-def upsets(seed: int) -> Iterator[Upset]:
+def upsets(seed: int, kinds: Sequence[str] = KINDS) -> Iterator[Upset]:
     """Draw faults without end, every kind once in each round."""
     rng = np.random.default_rng(seed)
     while True:
-        for index in rng.permutation(len(KINDS)):
-            yield Upset(KINDS[index], float(rng.uniform(*LASTS_S)), float(rng.uniform(*PAUSE_S)))
+        for index in rng.permutation(len(kinds)):
+            yield Upset(kinds[index], float(rng.uniform(*LASTS_S)), float(rng.uniform(*PAUSE_S)))
 
 
-def soak(graph: FaultStack, drawn: Iterator[Upset], seconds: float, say: Callable[[str], None]) -> dict[str, int]:
-    """Upset a graph for so long; return how often it was, by kind, and who made it go on."""
-    counts, end_s = Counter[str](), time.monotonic() + seconds
-    while time.monotonic() < end_s:
+class Growth:
+    """What each process held when it was first looked at, and holds now."""
+
+    def __init__(self) -> None:
+        self._first: dict[int, tuple[float, int]] = {}
+
+    def look(self, pids: Mapping[str, int]) -> list[str]:
+        """Return whose memory or open files grew."""
+        found = []
+        for name, pid in pids.items():
+            try:
+                mb, files = _holds(pid)
+            except (FileNotFoundError, ProcessLookupError, PermissionError):  # it ended meanwhile
+                continue
+            first_mb, first_files = self._first.setdefault(pid, (mb, files))
+            if not mb - first_mb <= GREW_MB:
+                found.append(f"O9: {name} holds {mb:.0f} MB, at first {first_mb:.0f}")
+            if files - first_files > GREW_FILES:
+                found.append(f"O9: {name} has {files} open files, at first {first_files}")
+        return found
+
+
+def _holds(pid: int) -> tuple[float, int]:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def soak(
+    graph: FaultStack, drawn: Iterator[Upset], seconds: float, say: Callable[[str], None], hand: JoyHand | None = None
+) -> tuple[dict[str, int], list[str]]:
+    """Upset a graph for so long, or until something is broken.
+
+    Returns:
+        How often it was upset, by kind, and who made it go on; and what was broken.
+    """
+    counts, growth, broken = Counter[str](), Growth(), list[str]()
+    start_s = looked_s = sampled_s = time.monotonic()
+    seen_ns = time.monotonic_ns()
+    while time.monotonic() - start_s < seconds and not broken:
         one = next(drawn)
-        with _upset(graph, one.kind):
+        with _upset(graph, one, hand):
             _rest(graph, one.lasts_s)
         _rest(graph, one.pause_s)
         is_down = not graph.gate.last.armed
         graph.moving()  # clears and arms where the gate has stopped
         counts[one.kind] += 1
         counts["an operator armed it again" if is_down else "it went on by itself"] += 1
-        say(f"{one.kind} for {one.lasts_s:.1f} s: {'stopped, armed again' if is_down else 'went on'}")
-    return dict(counts)
+        say(f"{time.monotonic() - start_s:6.0f} s  {one.kind} for {one.lasts_s:.1f} s: "
+            f"{'stopped, armed again' if is_down else 'went on'}")  # fmt: skip
+        if time.monotonic() - sampled_s > SAMPLE_S:
+            sampled_s = time.monotonic()
+            broken += growth.look(graph.up.nodes())
+        if time.monotonic() - looked_s > LOOK_S:
+            looked_s, since_ns, seen_ns = time.monotonic(), seen_ns, time.monotonic_ns()
+            broken += [*graph.witness.violations(since_ns, graph.events()), *graph.broken(ended=False)]
+            say(f"{looked_s - start_s:6.0f} s  looked: {'; '.join(broken) or 'nothing is broken'}")
+    return dict(counts), broken
 
 
 @contextmanager
-def _upset(graph: FaultStack, kind: str) -> Iterator[None]:
+def _upset(graph: FaultStack, one: Upset, hand: JoyHand | None) -> Iterator[None]:
+    kind = one.kind
     if kind in INJECTED:
-        with graph.fault(kind, INJECTED[kind]):
+        with graph.fault(kind, LATE_S if kind == "policy.slow" else 0.0):
             yield
-    elif kind == HANG:
-        node = graph.up.nodes().get("reward_node", 0)
-        if node:
-            os.kill(node, signal.SIGSTOP)
-        try:
-            yield
-        finally:  # one that stays stopped could not even be ended
-            if node and node == graph.up.nodes().get("reward_node"):
-                os.kill(node, signal.SIGCONT)
-    else:
+    elif kind == CHILD:
         for pid in _children(graph.up.nodes().get("learner_node", 0)):
             os.kill(pid, signal.SIGKILL)
         yield
+    elif kind.startswith(KILL):
+        if (name := kind.removeprefix(KILL)) in graph.up.nodes():  # a spare one may be on its way back
+            graph.signal(name, signal.SIGKILL)
+        yield
+    elif kind.startswith(HANG):
+        with _hung(graph, kind.removeprefix(HANG)):
+            yield
+    else:
+        with _person(graph, one, hand):
+            yield
+
+
+@contextmanager
+def _hung(graph: FaultStack, name: str) -> Iterator[None]:
+    node = graph.up.nodes().get(name, 0)
+    if node:
+        os.kill(node, signal.SIGSTOP)
+    try:
+        yield
+    finally:  # one that stays stopped could not even be ended
+        if node and node == graph.up.nodes().get(name):
+            os.kill(node, signal.SIGCONT)
+
+
+@contextmanager
+def _person(graph: FaultStack, one: Upset, hand: JoyHand | None) -> Iterator[None]:
+    """What a person does; whither they push follows from how long, so from the seed."""
+    from std_msgs.msg import Bool
+
+    from armtune_policies.contract import topics
+    from armtune_safety.managed_node import LATCHED_QOS
+
+    if one.kind == STOPPED:
+        graph.stop()
+        yield
+    elif one.kind == ESTOP:
+        line = graph.stack.publisher(graph.full(topics.ESTOP), Bool, LATCHED_QOS)
+        line.publish(Bool(data=True))
+        yield
+        line.publish(Bool(data=False))
+        graph.stack.node.destroy_publisher(line)
+    elif hand is not None:
+        turn = 1000.0 * one.lasts_s
+        hand.move(np.array([np.sin(turn), np.cos(turn), np.sin(3.0 * turn)]))
+        hand.engage(True)
+        yield
+        hand.engage(False)
 
 
 def _rest(graph: FaultStack, seconds: float) -> None:
@@ -147,30 +243,39 @@ def main(argv: list[str]) -> dict[str, Any]:
     if {"-h", "--help"} & set(argv):
         print(__doc__)
         raise SystemExit(0)
-    ours, rest = read_words("soak", argv, {"minutes": 3.0, "seed": 0})
+    ours, rest = read_words("soak", argv, {"minutes": 60.0, "seed": 0})
     sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "faults")]
     from rig import FaultStack
 
+    from fixtures.teleop import JoyHand
+
+    print(f"seed {ours['seed']:.0f}, {ours['minutes']:g} minutes; a round has {len(KINDS)} kinds of faults")
     with tempfile.TemporaryDirectory(prefix="armtune-soak-") as folder:
-        with FaultStack(Path(folder), *ROBUST, *rest) as graph:
-            graph.moving()
-            counts = soak(graph, upsets(ours["seed"]), 60.0 * ours["minutes"], print)
-        found = judged(graph, {"bench": "soak", **ours, **counts})
-    if found["violations"] or found["lost"]:
+        with FaultStack(Path(folder), *ROBUST, *ATTENDED, *rest) as graph:
+            hand = JoyHand(graph)
+            try:
+                graph.moving()
+                counts, broken = soak(graph, upsets(ours["seed"]), 60.0 * ours["minutes"], print, hand)
+            finally:
+                hand.close()
+        found = judged(graph, {"bench": "soak", **ours, **counts}, broken)
+    if found["violations"] or found["lost"] or found["broken"]:
         print(json.dumps(found))
         raise SystemExit(1)
     return found
 
 
-def judged(graph: FaultStack, counts: dict[str, Any]) -> dict[str, Any]:
-    """Return what the arm's log and the files say of a graph that has ended, or goes on."""
+def judged(graph: FaultStack, counts: dict[str, Any], broken: Sequence[str] = (), ended: bool = True) -> dict[str, Any]:
+    """Return what the arm's log, the files and what was said tell of a graph that has ended, or goes on."""
     events = graph.events()
     acted = [(d.episode_id, d.step) for _, d in graph.decisions.since(0) if d.source == "policy" and d.episode_id]
     ended = {state.episode_id for _, state in graph.episodes.since(0) if state.outcome}
     steps, missing = lost(graph.up.run, acted, ended)
     stops = sum(event.kind != "armed" for event in events)
     return {**counts, "episodes": len(list_episodes(graph.up.run)), "steps": steps, "stops": stops,
-            "lost": missing, "violations": graph.witness.violations(0, events)}  # fmt: skip
+            "sources": sorted({d.source for _, d in graph.decisions.since(0)} - {""}), "lost": missing,
+            "violations": graph.witness.violations(0, events),
+            "broken": list(dict.fromkeys((*broken, *graph.broken(ended))))}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
 
-from casebook import FAILED, KNOWN, PASSED, SKIPPED, Case, page, record, summary
+from casebook import FAILED, KNOWN, PASSED, SKIPPED, Case, changed, page, record, summary
 from machine import facts
 
 from armtune_policies.store.files import write_whole
@@ -27,6 +27,9 @@ TESTS = Path(__file__).parent
 ALONE = {"benchmarks", "console", "drivers", "faults", "scenarios", "teleop"}
 """Rooms whose tests are bound by real time: whole graphs, devices, browsers."""
 OUTCOMES = {"passed": PASSED, "failed": FAILED, "skipped": SKIPPED}
+ANEW = "rerun"
+"""How the plugin that tries failures anew calls one of them."""
+KEPT = "docs/safety-case.json"
 CASES = pytest.StashKey[dict[str, Case]]()
 
 
@@ -46,6 +49,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--safety-case", metavar="FILE", help="write the safety case from the fault rows that were run")
+    parser.addoption("--same-states", action="store_true", help=f"fail where a row's state is not that in {KEPT}")
     parser.addoption("--every-phase", action="store_true", help="kill and hang each node in each phase of practice")
 
 
@@ -85,14 +89,23 @@ class Clerk:
         self.cases = cases
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.outcome not in OUTCOMES:  # tried anew
+        if report.outcome not in (*OUTCOMES, ANEW):
             return
         known = hasattr(report, "wasxfail") and report.skipped
         for row in {row for name, row in report.user_properties if name == "fault"}:
             case = self.cases.setdefault(row, Case())
+            if report.outcome == ANEW:
+                case.anew[report.nodeid] = case.anew.get(report.nodeid, 0) + 1
+                continue
             case.outcomes[report.nodeid] = KNOWN if known else OUTCOMES[report.outcome]
             if report.skipped and not known:
                 case.reasons.append(f"skipped: {report.longrepr[-1].removeprefix('Skipped: ')}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With ``--same-states``, a row that is not as its page says is a failure."""
+    if session.config.getoption("same_states") and session.exitstatus == 0 and _changed(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -102,8 +115,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("rows of the fault table")
     for line in summary(cases):
         terminalreporter.write_line(line)
-    if changed := _changed(config.rootpath / "docs/safety-case.json", cases):
-        terminalreporter.write_line(f"not as on the page: {changed}")
+    if different := _changed(config):
+        terminalreporter.write_line(f"not as on the page: {different}; mend them, or `make safety-case`")
     if target := config.getoption("safety_case"):
         run = facts()
         write_whole(Path(target), page(cases, run).encode())
@@ -111,8 +124,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(f"wrote {target}")
 
 
-def _changed(kept: Path, cases: Mapping[str, Case]) -> dict[str, str]:
+def _changed(config: pytest.Config) -> dict[str, str]:
     """Rows whose state on the page is not what this run showed."""
-    then = json.loads(kept.read_text())["rows"] if kept.exists() else {}
-    now = {name: case.outcome for name, case in cases.items() if name in then}
-    return {name: f"{then[name]['state']} -> {state}" for name, state in now.items() if then[name]["state"] != state}
+    path = config.rootpath / KEPT
+    return changed(json.loads(path.read_text())["rows"], config.stash[CASES]) if path.exists() else {}

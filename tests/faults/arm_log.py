@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,10 @@ class ArmLog:
     def measured(self, since_ns: int) -> tuple[np.ndarray, np.ndarray]:
         """Return times (n,) [ns] and measured joints (n, joints) [rad] from ``since_ns`` on."""
         self._read()
-        stamps = np.array(self._stamps, dtype=np.int64)
-        first = max(0, int(np.searchsorted(stamps, since_ns)) - SPAN)
-        return stamps[first:], np.array(self._rows[first:]).reshape(-1, self._joints + 1)[:, : self._joints]
+        first = max(0, bisect_left(self._stamps, since_ns) - SPAN)
+        return np.array(self._stamps[first:], dtype=np.int64), np.array(self._rows[first:]).reshape(
+            -1, self._joints + 1
+        )[:, : self._joints]
 
     def opening(self, since_ns: int) -> np.ndarray:
         """Return the measured openings of the gripper (n,) 0..1 from ``since_ns`` on."""

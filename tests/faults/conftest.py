@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rig import FaultStack
+from rig import SHORT, FaultStack
 from stage import Stage
 
+from fixtures.teleop import LIGHT
+
 HAS_PASSED = pytest.StashKey[bool]()
+CONSOLE_PORT = 8799
+"""Not the default one: somebody may look at another graph meanwhile."""
 STAGE = pytest.StashKey[Stage]()
 
 
@@ -48,11 +52,20 @@ def graph(stage: Stage, request: pytest.FixtureRequest) -> Iterator[FaultStack]:
 
 @pytest.fixture
 def cycling(stage: Stage, request: pytest.FixtureRequest) -> Iterator[FaultStack]:
-    """A shared graph with short episodes: every phase of practice comes round in seconds."""
-    short = stage.graph("task.episode_steps=12", "episode.ready_s=0.7")
+    """A shared graph with short episodes."""
+    short = stage.graph(*SHORT)
     short.recover()
     yield short
     _recovers(stage, short, request.node)
+
+
+@pytest.fixture
+def attended(stage: Stage, request: pytest.FixtureRequest) -> Iterator[FaultStack]:
+    """As ``cycling``, with a gamepad and a console."""
+    graph = stage.graph(*SHORT, "teleop=joy", "console=local", f"console.port={CONSOLE_PORT}", *LIGHT)
+    graph.recover()
+    yield graph
+    _recovers(stage, graph, request.node)
 
 
 def _recovers(stage: Stage, graph: FaultStack, item: pytest.Item) -> None:

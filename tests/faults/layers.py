@@ -9,17 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
 import pytest
 from casebook import Case
-from promises import BRAKING_MS, PROPOSAL_MS, STALE, TICK_MS, WATCH_S, rests
+from promises import BRAKING_MS, PROPOSAL_MS, STALE, TICK_MS, WATCH_S, holds, rests
 from rig import FaultStack
+from std_srvs.srv import SetBool
 
-from armtune_policies.contract import Mode
+from armtune_policies.contract import Mode, topics
+from fixtures.teleop import JoyHand
 
 PHASES = ("acting", "homing", "ready", "resting", "idle", "paused")
 NODES = ("policy_node", "reward_node", "recorder_node", "episode_node", "learner_node", "fault_node", "sim_node")
+ATTENDED = ("teleop_node", "console_node")
+"""Beside those, where somebody watches and steers (a camera's node: ``scenarios/test_real_arm.py``)."""
+SPARE = ("learner_node", "console_node")
 LOST_MS, LOOK_MS, JOINTS_MS = 1000.0, 150.0, 100.0
 """A silent node is lost after 1 s; the supervisor looks 20 times a second, then asks the gate."""
+ASIDE_M = (0.0, 0.06, 0.02)
 PROPOSES = {("policy_node", "acting"), ("episode_node", "homing")}
 ON_THE_WIRE = ("fault_node", "sim_node")
 
@@ -34,9 +41,20 @@ def cases() -> list[Any]:
     return found
 
 
+def attended_cases() -> list[Any]:
+    """What a graph has only with a device and a console, in every phase, with ``--every-phase``."""
+    every = ((node, phase) for node in ATTENDED for phase in PHASES)
+    return [pytest.param(node, phase, marks=pytest.mark.every_phase) for node, phase in every]
+
+
+def phases(*always: str) -> list[Any]:
+    """Every phase; without ``--every-phase`` those named."""
+    return [pytest.param(phase, marks=[] if phase in always else pytest.mark.every_phase) for phase in PHASES]
+
+
 def promised(node: str, phase: str) -> tuple[Mode, str, float] | None:
     """Which mode follows a node's death, for which reason and within how many ms; None when nothing does."""
-    if node == "learner_node":
+    if node in SPARE:
         return None
     if node in ON_THE_WIRE:
         return Mode.STOP, "joint states stale", JOINTS_MS + TICK_MS
@@ -54,7 +72,7 @@ def arm_rests(graph: FaultStack, case: Case, node: str, phase: str, number: int)
     promise = promised(node, phase)
     with signalled(graph, node, number) as since_ns:
         if promise is None:
-            goes_on(graph, case, since_ns, phase)
+            goes_on(graph, case, since_ns, node, phase)
             return
         mode, reason, bound_ms = promise
         said_ns, _ = graph.gate.first(
@@ -82,11 +100,30 @@ def stays_paused(graph: FaultStack, case: Case, node: str, number: int) -> None:
     stays_stopped(graph, case)
 
 
-def goes_on(graph: FaultStack, case: Case, since_ns: int, phase: str) -> None:
-    """The learner's death is not noticed by the arm."""
+def device_dies(graph: FaultStack, case: Case, number: int) -> None:
+    """Signal the operator's device while it holds the arm: HOLD as for any source, STOP as for any node."""
+    hand = JoyHand(graph)
+    try:
+        graph.reach("acting")
+        hand.move(np.array(ASIDE_M))
+        hand.engage(True)
+        graph.decisions.first(time.monotonic_ns(), lambda d: d.source == "teleop" and d.mode < Mode.HOLD, 10.0)
+        with signalled(graph, "teleop_node", number) as since_ns:
+            holds(graph, case, since_ns, STALE, PROPOSAL_MS + TICK_MS)
+            stopped_ns = graph.says(since_ns, Mode.STOP, "stop requested")
+            case.within("teleop_node in hand: STOP", stopped_ns - since_ns, LOST_MS + LOOK_MS)
+            hand.engage(False)
+        stays_stopped(graph, case)
+        graph.call(SetBool, topics.HOLD, SetBool.Request(data=False))  # a person who was lost is waited for
+    finally:
+        hand.close()
+
+
+def goes_on(graph: FaultStack, case: Case, since_ns: int, node: str, phase: str) -> None:
+    """The death of one that only learns or shows is not noticed by the arm."""
     graph.stays(since_ns, 1.5)
     stopped = [m.reasons for _, m in graph.gate.since(since_ns) if m.mode == Mode.STOP]
-    case.nothing("the learner's death stops or jerks the arm", stopped)
+    case.nothing(f"the death of {node} stops or jerks the arm", stopped)
     if phase == "acting":
         assert graph.log.moved_rad(since_ns, time.monotonic_ns()) > 0.05
 

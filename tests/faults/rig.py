@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import run_oracle
 from arm_log import ArmLog
 from diagnostic_msgs.msg import DiagnosticArray
 from models import circling_models
@@ -48,6 +49,8 @@ OVERRIDES = (
     "reward.threshold=0.999",
     "learner.refit_every=1000",
 )
+SHORT = ("task.episode_steps=12", "episode.ready_s=0.7")
+"""Every phase of practice comes round in seconds."""
 MS = 1_000_000
 
 
@@ -324,6 +327,11 @@ class FaultStack:
                 marks.append(Event(at_ns, "gave way" if gives_way else "stop"))
             armed = state.armed
         return tuple(marks)
+
+    def broken(self, ended: bool = True) -> list[str]:
+        """What the rest of the oracle says of the run so far, or as it ended."""
+        heard = (self.decisions.heard.copy(), self.episodes.heard.copy(), self.gate.heard.copy())
+        return run_oracle.broken(*heard, run=self.up.run, age_s=self.config.safety.observation_age_s, ended=ended)
 
     def refusals(self) -> dict[str, int]:
         """What the gate has refused so far, by source and reason."""

@@ -10,14 +10,15 @@ from rig import FaultStack
 class Stage:
     """Keeps the newest graph running until another is asked for. Use as a context manager.
 
-    ``stops`` counts the STOPs, ``violations`` what the oracle found, over all graphs closed so far.
+    ``stops`` counts the STOPs, ``violations`` what the arm's oracle found, ``broken`` what the run's, over all graphs
+    closed so far.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._count = folder, 0
         self._asked: tuple[str, ...] = ()
         self._running: FaultStack | None = None
-        self.stops, self.violations = 0, list[str]()
+        self.stops, self.violations, self.broken = 0, list[str](), list[str]()
 
     def __enter__(self) -> Stage:
         return self
@@ -58,3 +59,4 @@ class Stage:
             events = running.events() if judged else ()
             self.stops += sum(event.kind != "armed" for event in events)
             self.violations += running.witness.violations(0, events)
+            self.broken += running.broken() if judged else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from casebook import FAILED, MISSING, PASSED, ROWS, SKIPPED, Case, page, promised, record, tally
+from casebook import FAILED, MISSING, PASSED, ROWS, SKIPPED, Case, changed, page, promised, record, summary, tally
 
 pytestmark = pytest.mark.unhurried
 
@@ -27,6 +27,34 @@ def test_every_row_has_a_line_and_a_state() -> None:
     assert (found[PASSED], found[FAILED], found[SKIPPED]) == (["F05"], ["F22"], ["F27"])
     assert len(found[MISSING]) == len(ROWS) - 3
     assert "* `tests/a.py::test_x`: passed, n = 2" in text and "HOLD: 42 / 42 / 110, n = 1" in text
+    assert text.count("\n### ") == len(ROWS), "each has a section with all that was measured"
+
+
+def test_line_shows_the_time_nearest_to_its_bound_and_how_many_were_beyond_it() -> None:
+    one = Case(outcomes={"t": PASSED})
+    one.within("HOLD", 300_000_000, 310.0)
+    one.within("at rest", 120_000_000, 110.0)
+    one.within("at rest", 90_000_000, 110.0)
+    (line,) = [line for line in page({"F05": one}, FACTS).splitlines() if line.startswith("| F05 |")]
+    assert "at rest: 120 of 110 ms; 1 beyond" in line and line.endswith("| 1 | passed |")
+
+
+def test_test_that_passed_when_it_was_tried_anew_says_so() -> None:
+    one = Case(outcomes={"t[1]": PASSED, "t[2]": PASSED}, anew={"t[2]": 2})
+    text = page({"F05": one}, FACTS)
+    assert "| 2 | passed; tried anew: 2 |" in text and "* `t`: passed, n = 2; failed and tried anew: 2" in text
+    assert "failed and tried anew: F05 2" in summary({"F05": one})
+    assert record({"F05": one}, FACTS)["rows"]["F05"]["anew"] == {"t[2]": 2}
+
+
+def test_row_that_is_not_as_on_the_page_is_found_and_one_that_was_run_in_part_is_not() -> None:
+    kept = json.loads(json.dumps(record(cases(), FACTS)))["rows"]
+    part = {"F05": Case(outcomes={"tests/b.py::test_y": PASSED}), "F22": Case(outcomes={"t": PASSED}), "F27": Case()}
+    assert changed(kept, part) == {}
+    part["F05"].outcomes["tests/b.py::test_y"] = SKIPPED
+    part["F22"].outcomes["u"] = PASSED
+    part["F30"] = Case(outcomes={"v": PASSED})
+    assert changed(kept, part) == {"F05": "passed -> skipped", "F22": "FAILED -> passed", "F30": "missing -> passed"}
 
 
 def test_record_is_json_with_every_value_and_test() -> None:

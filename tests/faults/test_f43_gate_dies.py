@@ -7,7 +7,7 @@ import time
 
 import pytest
 from casebook import Case
-from layers import PHASES, signalled
+from layers import PHASES, phases, signalled
 from promises import BRAKING_MS, WATCH_S
 from rig import FaultStack
 
@@ -31,9 +31,9 @@ def test_controller_holds_and_the_new_gate_is_stopped_when_the_gate_is_killed(
     new_gate_is_stopped(cycling, case)
 
 
-@pytest.mark.parametrize("phase", PHASES[:2])
+@pytest.mark.parametrize("phase", phases("acting", "homing"))
 def test_controller_holds_while_the_gate_hangs(cycling: FaultStack, case: Case, phase: str) -> None:
-    case.by("SIGSTOP of the gate")
+    case.by("SIGSTOP of the gate in each phase")
     cycling.reach(phase)
     with signalled(cycling, "gate_node", signal.SIGSTOP) as since_ns:
         controller_holds(cycling, case, since_ns)

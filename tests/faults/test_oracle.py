@@ -1,4 +1,4 @@
-"""After all rows: what the arm's own log says of every graph that they ran."""
+"""After all rows: what the arm's own log, the files and what was said tell of every graph that they ran."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from casebook import Case
 from stage import Stage
 
 pytestmark = pytest.mark.slow
+SAID = {
+    "O3": "a command based on something old",
+    "O5": "two policies, configs or calibrations in one episode",
+    "O6": "a step of two sources, of none that is known, or without a lease",
+    "O7": "a file under a final name that is not whole",
+    "O8": "a node that ended by an error",
+    "O10": "a STOP without a name, or armed with a latch",
+}
 
 
 @pytest.mark.fault("O1")
@@ -26,3 +34,22 @@ def test_nothing_moved_unless_armed_in_any_run(stage: Stage, case: Case) -> None
         pytest.skip("no row was run before")
     found = [v for v in stage.violations if "stop" in v or "arming" in v]
     case.nothing("motion before arming or after a STOP", found)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param("O3", marks=pytest.mark.fault("O3")),
+        pytest.param("O5", marks=pytest.mark.fault("O5")),
+        pytest.param("O6", marks=pytest.mark.fault("O6")),
+        pytest.param("O7", marks=pytest.mark.fault("O7")),
+        pytest.param("O8", marks=pytest.mark.fault("O8")),
+        pytest.param("O10", marks=pytest.mark.fault("O10")),
+    ],
+)
+def test_no_rule_of_a_run_was_broken_in_any(stage: Stage, case: Case, rule: str) -> None:
+    case.by("all rows above")
+    stage.close()
+    if not stage.stops:
+        pytest.skip("no row was run before")
+    case.nothing(SAID[rule], [text for text in stage.broken if text.startswith(f"{rule}:")])

@@ -1,21 +1,39 @@
-"""A short soak: random faults one after another, judged as ``armtune bench soak minutes=180`` is."""
+"""A soak: random faults one after another, judged as an hour of ``armtune bench soak`` is. With ``--every-phase`` three
+minutes of it, else seconds of the gentlest faults.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
+from typing import Any
 
 import numpy as np
 import pytest
+from casebook import Case
 from rig import FaultStack
+from stage import Stage
 
 from armtune_policies.contract import Decision, Kind, Mode
 from armtune_policies.store.episode_writer import EpisodeWriter
 from armtune_policies.store.nouns import EpisodeState, Observation
 from armtune_policies.store.salvage import salvage
-from benchmarks.soak import KINDS, judged, lost, soak, upsets
+from benchmarks.soak import (
+    ATTENDED,
+    GENTLE,
+    GREW_FILES,
+    GREW_MB,
+    KINDS,
+    ROBUST,
+    Growth,
+    judged,
+    lost,
+    soak,
+    upsets,
+)
+from fixtures.teleop import JoyHand
 
-SOAK_S = 12.0
+SOAK_S, LONG_S = 12.0, 180.0
 
 
 def test_every_kind_of_fault_comes_once_a_round_and_the_seed_says_in_which_order() -> None:
@@ -52,9 +70,45 @@ def test_file_that_was_cut_short_has_lost_what_was_acted_after_its_end(tmp_path)
     assert lost(tmp_path, acted, {"run-00000"}) == (steps, []), "what episode_node ended there, ended there"
 
 
+def test_process_that_grows_is_found() -> None:
+    growth, pids = Growth(), {"this": os.getpid()}
+    assert growth.look({**pids, "gone": 2**22 + 1}) == []
+    held = np.ones(round((GREW_MB + 8) * 2**17))
+    files = [open(os.devnull) for _ in range(GREW_FILES + 8)]
+    found = growth.look(pids)
+    for file in files:
+        file.close()
+    assert held.size and ["MB" in text for text in found] == [True, False], found
+
+
 @pytest.mark.slow
-def test_no_limit_is_broken_and_no_step_lost_under_random_faults(graph: FaultStack) -> None:
-    counts = soak(graph, upsets(15), SOAK_S, lambda line: None)
-    assert sum(counts.get(kind, 0) for kind in KINDS) >= 2
-    found = judged(graph, counts)
-    assert not found["violations"] and not found["lost"] and found["steps"] > 0, found
+@pytest.mark.fault("O9")
+def test_no_limit_is_broken_and_no_step_lost_under_random_faults(graph: FaultStack, case: Case) -> None:
+    case.by(f"{SOAK_S:g} s of cameras, proposals, the reward and the learner failing in turn")
+    counts, broken = soak(graph, upsets(15, GENTLE), SOAK_S, lambda line: None)
+    assert sum(counts.get(kind, 0) for kind in GENTLE) >= 2
+    sound(judged(graph, counts, broken, ended=False), case)
+
+
+@pytest.mark.slow
+@pytest.mark.every_phase
+@pytest.mark.timeout(600)
+@pytest.mark.fault("O9")
+def test_no_limit_is_broken_with_every_source_alive_under_every_fault(stage: Stage, case: Case) -> None:
+    case.by(f"{LONG_S:g} s of every fault, every node killed and stopped, a gamepad, an e-stop and a console beside it")
+    graph = stage.fresh(*ROBUST, *ATTENDED)
+    hand = JoyHand(graph)
+    try:
+        graph.moving()
+        counts, broken = soak(graph, upsets(15), LONG_S, print, hand)
+    finally:
+        hand.close()
+    found = judged(graph, counts, broken, ended=False)
+    sound(found, case)
+    assert {"policy", "teleop", "motion"} <= set(found["sources"]), "every source had the arm"
+
+
+def sound(found: dict[str, Any], case: Case) -> None:
+    case.nothing("a limit broken, a motion unarmed, a rule of the oracle", found["violations"] + found["broken"])
+    case.nothing("a step lost", found["lost"])
+    assert found["steps"] > 0, found

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from casebook import Case
 
 from armtune_bringup.compose import compose
 from armtune_policies.contract import Mode
@@ -103,6 +104,31 @@ def test_arm_is_held_by_its_driver_when_the_gate_is_killed_in_motion(up, arm: Pl
     one.until(arm.has_bitten, "the motors' own watchdogs")
     rests(one, arm)
     assert arm.is_held(is_driven=False), "and when that dies, the motors hold by themselves"
+
+
+@pytest.mark.every_phase
+@pytest.mark.parametrize("arm", ARMS[:1], indirect=True)
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGKILL, marks=pytest.mark.fault("F41")),
+        pytest.param(signal.SIGSTOP, marks=pytest.mark.fault("F42")),
+    ],
+)
+def test_arm_rests_and_is_stopped_when_its_cameras_node_dies_or_hangs(
+    up, arm: Plugged, case: Case, number: int
+) -> None:
+    one = practising(up, arm)
+    case.by(f"{signal.Signals(number).name} of a camera's node in motion")
+    camera = one.node("front_camera_node")
+    os.kill(camera, number)
+    try:
+        rests(one, arm)
+        one.until_said("STOP: stop requested")
+        case.nothing("an arm that is dropped", not arm.is_held(is_driven=True))
+    finally:
+        if number == signal.SIGSTOP:
+            os.kill(camera, signal.SIGCONT)
 
 
 @pytest.mark.fault("F49")
