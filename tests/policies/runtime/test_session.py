@@ -63,12 +63,15 @@ def listener(path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             process.kill()
 
 
-@pytest.fixture(params=["in process", "worker", "listening worker"])
-def open_session(request: pytest.FixtureRequest) -> Iterator[OpenSession]:
+@pytest.fixture(params=["in process", "bound", "worker", "listening worker"])
+def open_session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenSession]:
+    """``bound``: through ONNX Runtime's own IO binding, with the CPU's memory for an accelerator's."""
     opened = []
+    if request.param == "bound":
+        monkeypatch.setitem(worker.DEVICES, "CPUExecutionProvider", "cpu")
 
     def make(graph: bytes) -> OrtSession | WorkerSession:
-        if request.param == "in process":
+        if request.param in ("in process", "bound"):
             opened.append(OrtSession(graph))
         elif request.param == "worker":
             opened.append(WorkerSession(graph))
@@ -87,6 +90,32 @@ def test_outputs_come_back_by_name(open_session: OpenSession) -> None:
     assert outputs["y"].dtype == np.float32 and outputs["y"].tolist() == [[2.0, -6.0]]
     assert outputs["c"].dtype == np.int64 and outputs["c"].tolist() == [1, 2, 255]
     assert session.run({**FEEDS, "x": np.zeros((5, 2), np.float32)})["y"].shape == (5, 2)
+
+
+def test_outputs_stay_as_they_were_and_inputs_are_left_alone_when_others_follow(open_session: OpenSession) -> None:
+    session, feeds = open_session(doubling()), {name: value.copy() for name, value in FEEDS.items()}
+    first = session.run(feeds)
+    wide = np.arange(12, dtype=np.float32).reshape(2, 6)
+    assert session.run({**feeds, "x": wide[:1, ::3]})["y"].tolist() == [[0.0, 6.0]], "rows with gaps between"
+    assert session.run({**feeds, "x": wide[:, ::3]})["y"].tolist() == [[0.0, 6.0], [12.0, 18.0]]
+    assert session.run(feeds)["y"].tolist() == first["y"].tolist() == [[2.0, -6.0]]
+    assert all(np.array_equal(feeds[name], FEEDS[name]) for name in FEEDS)
+
+
+def test_memory_is_bound_once_for_inputs_of_one_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(worker.DEVICES, "CPUExecutionProvider", "cpu")
+    session = OrtSession(doubling())
+    assert isinstance(session._run, worker.Bound)
+    bound = [
+        (session.run(feeds), session._run._binding)[1]
+        for feeds in (FEEDS, FEEDS, {**FEEDS, "x": np.ones((2, 2), np.float32)})
+    ]
+    assert bound[0] is bound[1] is not bound[2]
+
+
+def test_only_accelerators_are_bound() -> None:
+    assert not isinstance(OrtSession(doubling())._run, worker.Bound)
+    assert worker.DEVICES.keys() == set(worker.PROVIDERS) - {"CPUExecutionProvider"}
 
 
 def test_ports_say_names_dtypes_and_free_sizes(open_session: OpenSession) -> None:
