@@ -24,13 +24,13 @@ from armtune_policies.store.manifest import ModelError, SessionLost
 from fixtures.tiny_models import reward_bytes
 
 
-def doubling(external: bool = False) -> bytes:
-    """``y = 2 x`` over (n, 2), and ``b``, bytes passed on as int64."""
+def doubling(external: bool = False, factor: float = 2.0) -> bytes:
+    """``y = factor x`` over (n, 2), and ``b``, bytes passed on as int64."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])
     b = helper.make_tensor_value_info("b", TensorProto.UINT8, [3])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
     c = helper.make_tensor_value_info("c", TensorProto.INT64, [3])
-    two = helper.make_tensor("two", TensorProto.FLOAT, [1], [2.0])
+    two = helper.make_tensor("two", TensorProto.FLOAT, [1], [factor])
     if external:
         two.ClearField("float_data")
         two.data_location = TensorProto.EXTERNAL
