@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
@@ -116,6 +117,17 @@ def test_memory_is_bound_once_for_inputs_of_one_shape(monkeypatch: pytest.Monkey
 def test_only_accelerators_are_bound() -> None:
     assert not isinstance(OrtSession(doubling())._run, worker.Bound)
     assert worker.DEVICES.keys() == set(worker.PROVIDERS) - {"CPUExecutionProvider"}
+
+
+def test_a_gpu_answers_as_the_cpu_does_from_bound_memory() -> None:
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        pytest.skip("no GPU runtime here: make build ONNXRUNTIME=gpu, on a machine with a GPU")
+    session = OrtSession(doubling(), ("CUDAExecutionProvider",))
+    if session.provider != "CUDAExecutionProvider":
+        pytest.skip(f"no GPU here: got {session.provider}")
+    for _ in range(2):
+        assert session.run(FEEDS)["y"].tolist() == [[2.0, -6.0]]
+    assert isinstance(session._run, worker.Bound)
 
 
 def test_ports_say_names_dtypes_and_free_sizes(open_session: OpenSession) -> None:
