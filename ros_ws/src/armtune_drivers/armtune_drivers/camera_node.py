@@ -70,8 +70,10 @@ class CameraNode(ManagedNode):
         def on_info(m: CameraInfo) -> None:
             relay.pinhole = pinhole_of(m.k, m.d, m.distortion_model)
 
-        self.create_subscription(Image, topic, on_image, CAMERA_QOS)
-        self.create_subscription(CameraInfo, info_of(topic), on_info, CAMERA_QOS)
+        self._hears = [
+            self.create_subscription(Image, topic, on_image, CAMERA_QOS),
+            self.create_subscription(CameraInfo, info_of(topic), on_info, CAMERA_QOS),
+        ]
         return relay
 
     def _calibrate(self) -> None:
@@ -109,6 +111,8 @@ class CameraNode(ManagedNode):
         self.stop()
         if isinstance(getattr(self, "_sought", None), RealSense):
             self._sought.close()  # type: ignore[union-attr]
+        for subscription in getattr(self, "_hears", ()):
+            self.destroy_subscription(subscription)
         if hasattr(self, "_watch"):
             self.destroy_timer(self._watch)
             self.destroy_publisher(self._image_pub)
