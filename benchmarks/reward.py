@@ -72,18 +72,19 @@ def _read(folder: Path) -> bytes:
 
 def untrained(name: str) -> bytes:
     """Return a graph of the shape we train; the training library is needed to make it."""
-    from armtune_policies.learn.export import graph_bytes, random_images
+    from armtune_policies.learn.export import graph_bytes
     from armtune_policies.learn.networks import seed_everything
     from armtune_policies.learn.reward.background import Background
     from armtune_policies.learn.reward.dual import DualEncoder
     from armtune_policies.learn.reward.judge import Familiarity, Served
     from armtune_policies.learn.reward.student import Student
     from armtune_policies.learn.reward.tower import Tower
+    from armtune_policies.runtime.images import made_up_images
 
     seed_everything(0)
     spec = ObservationSpec()
     net = Student(spec) if name == "student" else DualEncoder(Tower())
-    inputs = {**random_images(spec, 2), "sentence": np.zeros((2, SENTENCE_SIZE), np.float32)}
+    inputs = {**made_up_images(spec, 2), "sentence": np.zeros((2, SENTENCE_SIZE), np.float32)}
     size = net.look([_first(inputs)]).shape[1]
     background = Background([(spec.height_px, spec.width_px)] * len(spec.cameras))
     served = Served(net.eval(), Familiarity(size), 1.0, background).eval()

@@ -54,6 +54,12 @@ def test_only_the_gate_speaks_to_the_arm_and_only_sources_to_the_gate(
     assert who(grants, "asks", sorted(lives)[0]) == {"supervisor_node"} and len(lives) == len(rows) - 1
 
 
+def test_a_camera_by_topic_hears_its_driver_and_nobody_else_does() -> None:
+    _, grants = table("robot", "camera=topic")
+    for name in ("/camera/color/image_raw", "/camera/color/camera_info"):
+        assert who(grants, "hears", name) == {"front_camera_node"} and not who(grants, "says", name)
+
+
 def test_no_grant_is_a_wildcard_but_of_the_controller_that_the_config_names() -> None:
     names = {n for w in WIRES.values() for n in (*w.says, *w.hears, *w.serves, *w.asks) if "*" in n}
     assert names == {topics.controller("*", kind) for kind in ("joint_trajectory", "commands")}

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from sensor_msgs.msg import CameraInfo, Image
 
 from armtune_drivers.settings import CameraNodeParams, CameraParams
 from armtune_policies.contract import topics
-from armtune_safety.managed_node import CAMERA_QOS, EXIT_CONFIG, EXIT_FAILED, to_ns
+from armtune_safety.managed_node import CAMERA_QOS, EXIT_CONFIG, EXIT_FAILED, to_ns, to_stamp
 from harness import Stack
 
 NODE = "armtune_drivers.camera_node"
@@ -74,3 +75,44 @@ def test_frames_come_again_when_the_node_is_reactivated(stack: Stack, tmp_path: 
     stack.transition("camera", Transition.TRANSITION_ACTIVATE)
     heard = len(images)
     stack.until(lambda: len(images) > heard, what="frames after activating again")
+
+
+def test_another_drivers_camera_comes_out_under_our_names_with_its_stamps_and_its_lens(stack: Stack) -> None:
+    camera = CameraParams(source="topic", paths=("/theirs/image_raw",), width_px=64, height_px=48, stall_s=0.3)
+    images = stack.listen(topics.image("front"), Image, CAMERA_QOS)
+    infos = stack.listen(topics.camera_info("front"), CameraInfo, CAMERA_QOS)
+    theirs = stack.node.create_publisher(Image, "/theirs/image_raw", 5)
+    lens = stack.node.create_publisher(CameraInfo, "/theirs/camera_info", 5)
+    stack.bring_up(NODE, "camera", CameraNodeParams(camera=camera, name="front"))
+    process = stack.processes["camera"]
+    sent: list[int] = []
+
+    def film(encoding: str = "bgr8") -> None:
+        sent.append(1_000_000_000 + len(sent))
+        data = np.full((48, 64, 3), (0, 0, len(sent) % 256), np.uint8)
+        picture = Image(height=48, width=64, encoding=encoding, step=192, data=data.tobytes())
+        picture.header.stamp = to_stamp(sent[-1])
+        lens.publish(CameraInfo(k=[500.0, 0.0, 32.0, 0.0, 500.0, 24.0, 0.0, 0.0, 1.0], d=[0.0] * 5))
+        theirs.publish(picture)
+
+    def seen() -> bool:
+        film()
+        return len(images) > 10 and any(info.k[0] == 500.0 for info in infos)
+
+    stack.until(seen, what="their pictures and their lens")
+    assert images[-1].encoding == "rgb8" and images[-1].header.frame_id == "front_optical"
+    assert {to_ns(image.header.stamp) for image in images} <= set(sent)
+    red = [int(np.frombuffer(image.data, np.uint8)[0]) for image in images]
+    assert red == [(to_ns(image.header.stamp) - 1_000_000_000 + 1) % 256 for image in images]
+
+    def stalled(m: DiagnosticArray) -> bool:
+        return any("/theirs/image_raw: stalled" in status.message for status in m.status)
+
+    stack.wait_for(topics.DIAGNOSTICS, DiagnosticArray, stalled)
+
+    def ended() -> bool:
+        film("mono8")
+        return process.poll() is not None
+
+    stack.until(ended, what="the end, for a picture it cannot read")
+    assert process.returncode == EXIT_FAILED and "got 'mono8'" in stack.log("camera")

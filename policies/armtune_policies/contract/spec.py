@@ -57,6 +57,11 @@ class ActionSpec:
         """Lower bounds per period: metres, radians, opening; shape (7,)."""
         return (*(-h for h in self.high[:6]), 0.0)
 
+    @property
+    def half_range(self) -> tuple[float, ...]:
+        """Half of what lies between the bounds, shape (7,)."""
+        return tuple((high - low) / 2 for low, high in zip(self.low, self.high))
+
     @cached_property
     def digest(self) -> str:
         rows = [list(row) for row in zip(self.names, self.units, self.low, self.high)]

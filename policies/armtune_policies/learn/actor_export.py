@@ -14,6 +14,7 @@ from safetensors.numpy import save
 from torch import Tensor, nn
 
 from armtune_policies.contract import STATE_NAMES
+from armtune_policies.runtime.images import made_up_images
 from armtune_policies.store.manifest import GOLDEN, Manifest, ModelError
 
 from .actor_critic import FAR
@@ -25,7 +26,6 @@ from .export import (
     head_bytes,
     head_inputs,
     parity,
-    random_images,
     refreshed,
     write_model,
 )
@@ -71,7 +71,7 @@ def export_actor(folder: Path, agent: Agent, encoder: FrozenEncoder, about: Abou
         raise ValueError(f"agent: expected one that sees {wanted} numbers, got {agent.layout.vector_size}")
     head = ActorHead(agent, ActionScale(about.action))
     graph = head_bytes(head, encoder.feature_size)
-    images = random_images(about.observation, PARITY_OBSERVATIONS)
+    images = made_up_images(about.observation, PARITY_OBSERVATIONS)
     features = encoder.features({name.removeprefix("image."): frames for name, frames in images.items()})
     inputs = head_inputs(features, about)
     proposed, gap = parity(head, graph, inputs, "proposed")

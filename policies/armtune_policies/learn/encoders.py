@@ -11,11 +11,12 @@ import numpy.typing as npt
 from safetensors.numpy import save
 
 from armtune_policies.contract import Checked, ObservationSpec, num
+from armtune_policies.runtime.images import made_up_images
 from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.manifest import GOLDEN, Manifest, entry
 
 from .blobs import BlobEncoder, fit_blobs
-from .export import PARITY_OBSERVATIONS, About, encoder_bytes, golden_rows, parity, random_images, write_model
+from .export import PARITY_OBSERVATIONS, About, encoder_bytes, golden_rows, parity, write_model
 from .networks import seed_everything
 from .trajectory import BadData
 
@@ -89,7 +90,7 @@ def export_encoder(folder: Path, encoder: BlobEncoder, about: About) -> Manifest
     Raises:
         ModelError: when ONNX and torch differ by more than ``PARITY_LIMIT``.
     """
-    graph, images = encoder_bytes(encoder, about.observation), random_images(about.observation, PARITY_OBSERVATIONS)
+    graph, images = encoder_bytes(encoder, about.observation), made_up_images(about.observation, PARITY_OBSERVATIONS)
     features, gap = parity(encoder, graph, images, "features")
     blobs = {"encoder.onnx": graph, GOLDEN: save(golden_rows(images, {"features": features}))}
     return write_model(

@@ -21,6 +21,7 @@ from safetensors.torch import save as save_weights
 from torch import nn
 
 from armtune_policies.contract import STATE_NAMES, ActionSpec, ObservationSpec
+from armtune_policies.runtime.images import made_up_images
 from armtune_policies.runtime.ort_session import OrtSession
 from armtune_policies.runtime.session import SENTENCE_SIZE
 from armtune_policies.store.files import whole_folder, write_whole
@@ -73,7 +74,7 @@ def export_pair(
         ModelError: when ONNX and torch differ by more than ``PARITY_LIMIT``.
     """
     encoder_graph, head_graph = encoder_bytes(encoder, about.observation), head_bytes(head, feature_size)
-    images = random_images(about.observation, PARITY_OBSERVATIONS)
+    images = made_up_images(about.observation, PARITY_OBSERVATIONS)
     features, encoder_gap = parity(encoder, encoder_graph, images, "features")
     inputs = head_inputs(features, about)
     proposed, head_gap = parity(head, head_graph, inputs, "proposed")
@@ -118,7 +119,7 @@ def export_head(folder: Path, head: Head, encoder_digest: str, features: npt.Arr
 
 def encoder_bytes(encoder: nn.Module, spec: ObservationSpec) -> bytes:
     """Return the encoder as one ONNX file; inputs ``image.<camera>``, output ``features``."""
-    images = random_images(spec, 2)
+    images = made_up_images(spec, 2)
     return graph_bytes(encoder, images, "features")
 
 
@@ -265,19 +266,6 @@ def write_model(
             write_whole(part / name, data)
         write_manifest(part, manifest)
     return manifest
-
-
-def random_images(spec: ObservationSpec, count: int) -> Arrays:
-    """Return ``image.<camera>`` uint8 (count, H, W, 3): half noise, half smooth scenes, as convolutions meet."""
-    rng = np.random.default_rng(1)
-    images: Arrays = {}
-    for camera in spec.cameras:
-        noise = rng.integers(0, 256, (count, spec.height_px, spec.width_px, 3), dtype=np.uint8)
-        coarse = rng.integers(0, 256, (count // 2, 8, 8, 3), dtype=np.uint8)
-        rows, columns = np.arange(spec.height_px) * 8 // spec.height_px, np.arange(spec.width_px) * 8 // spec.width_px
-        noise[: count // 2] = coarse[:, rows][:, :, columns]
-        images[f"image.{camera}"] = noise
-    return images
 
 
 def head_inputs(features: npt.NDArray[np.float32], about: About) -> Arrays:

@@ -32,22 +32,22 @@ class OrtSession:
             ModelError: when the bytes are not a self-contained ONNX graph.
         """
         try:
-            self._session = worker.open_graph(ort, graph, providers)
-            inputs, outputs = worker.ports(self._session)
+            session = worker.open_graph(ort, graph, providers)
+            inputs, outputs = worker.ports(session)
         except Exception as why:  # onnxruntime's errors share no useful base
             raise ModelError(f"not a graph ONNX Runtime {ort.__version__} can load: {worker.sentence(why)}") from None
         self.inputs = tuple(Port(name, dtype, tuple(shape)) for name, dtype, shape in inputs)
         self.outputs = tuple(Port(name, dtype, tuple(shape)) for name, dtype, shape in outputs)
         # What was asked for may have fallen back: only the session knows what it uses.
-        self.provider: str = self._session.get_providers()[0]
-        self._names = [port.name for port in self.outputs]
+        self.provider: str = session.get_providers()[0]
+        self._run = worker.runner(ort, session)
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         try:
-            values = self._session.run(self._names, dict(feeds))
+            values = self._run(feeds)
         except Exception as why:  # as above
             raise ModelError(f"the graph refused its inputs: {worker.sentence(why)}") from None
-        return {name: np.asarray(value) for name, value in zip(self._names, values)}
+        return {name: np.asarray(value) for name, value in values.items()}
 
     def close(self) -> None:
-        self._session = None
+        self._run = None

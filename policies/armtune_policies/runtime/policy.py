@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class Policy:
         try:
             check_ports(encoder, encoder_ports(observation, manifest.feature_size), f"{folder}/encoder.onnx")
             images = {port.name: golden_input(golden, port.name, folder) for port in encoder.inputs}
-            agree(encoder.run(images), golden, f"{folder}/encoder.onnx", encoder.gap)
+            agree(encoder.run(images), golden, f"{folder}/encoder.onnx", max(encoder.gap, manifest.precision))
             finite(encoder.run(_random_images(encoder)), f"{folder}/encoder.onnx")
             return cls(manifest, encoder, *_load_head(files, golden, folder, open_session), open_session)
         except BaseException:
@@ -173,16 +173,28 @@ def golden_input(golden: Arrays, name: str, folder: Path) -> npt.NDArray[Any]:
     return golden[f"in.{name}"]
 
 
-def agree(outputs: Arrays, golden: Arrays, what: str, precision: float = 0.0) -> None:
-    """Refuse outputs that differ from those stored at export by more than ``GOLDEN_TOLERANCE``, or their precision."""
+def agree(
+    outputs: Arrays,
+    golden: Arrays,
+    what: str,
+    precision: float = 0.0,
+    scale: Mapping[str, Sequence[float]] | None = None,
+) -> None:
+    """Refuse outputs that differ from those stored at export by more than ``GOLDEN_TOLERANCE``, or their precision.
+
+    ``scale`` is what precision is a share of, by output and column; without one it is the largest answer stored.
+    """
     for name, value in finite(outputs, what).items():
         want = golden.get(f"out.{name}")
         if want is None or want.shape != value.shape:
             raise ModelError(f"{what}: no stored output {name} of shape {value.shape}; export the model again")
-        gap = float(np.max(np.abs(value - want), initial=0.0))
-        allowed = max(GOLDEN_TOLERANCE, precision * max(1.0, float(np.max(np.abs(want), initial=0.0))))
-        if not gap <= allowed:
-            raise ModelError(f"{what}: output {name} is off by {gap:.2g} from the stored one, allowed {allowed:g}")
+        whole = (scale or {}).get(name, float(np.max(np.abs(want), initial=0.0)))
+        allowed = np.maximum(GOLDEN_TOLERANCE, precision * np.asarray(whole))
+        excess = np.abs(value - want) / allowed
+        if not np.max(excess, initial=0.0) <= 1.0:
+            at = np.unravel_index(int(np.argmax(excess)), excess.shape)
+            gap, most = float(np.abs(value - want)[at]), float(np.broadcast_to(allowed, excess.shape)[at])
+            raise ModelError(f"{what}: output {name} is off by {gap:.2g} from the stored one, allowed {most:g}")
 
 
 def embedding(sentences: Mapping[str, Floats], sentence: str) -> Floats:
@@ -212,7 +224,8 @@ def _load_head(
     head = open_session(files.blobs["head.onnx"])
     try:
         check_ports(head, head_ports(manifest.action, manifest.feature_size), what)
-        agree(head.run({p.name: golden_input(golden, p.name, folder) for p in head.inputs}), golden, what, head.gap)
+        said = head.run({p.name: golden_input(golden, p.name, folder) for p in head.inputs})
+        agree(said, golden, what, max(head.gap, manifest.precision), {"proposed": manifest.action.half_range})
         _scan_head(head, manifest, np.stack(list(sentences.values())), what)
     except BaseException:
         head.close()

@@ -33,7 +33,7 @@ class Session(Protocol):
     outputs: tuple[Port, ...]
     provider: str
     gap: float
-    """How far answers may be from full precision's, over the largest of them or 1; 0.0: not at all."""
+    """How far answers may be from full precision's, over the largest of them; 0.0: not at all."""
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         """Return the outputs by name, or raise ModelError in one sentence."""

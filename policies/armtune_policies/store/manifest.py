@@ -24,6 +24,8 @@ SENTENCES = "sentences.safetensors"
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 30
+MAX_PRECISION = 0.1
+"""Most that an optimised model may say of itself, so that one from elsewhere cannot talk the comparison away."""
 
 PARTS: Mapping[str, tuple[str, ...]] = {
     "encoder": ("encoder.onnx", GOLDEN),
@@ -60,7 +62,8 @@ class Manifest:
     ``distance_bound`` is given, its graph says how unlike the training's a picture is, and
     beyond the bound it does not know either. ``metrics`` holds finite numbers only, among
     them ``parity_max_error``: ONNX against torch over so many random observations as
-    ``parity_observations`` says.
+    ``parity_observations`` says. An optimised model's answers may be off by ``precision``
+    from those stored, over their range; 0.0: as well as they were exported.
     """
 
     kind: str
@@ -76,6 +79,7 @@ class Manifest:
     threshold: float = 0.5
     unsure_above: float | None = None
     distance_bound: float | None = None
+    precision: float = 0.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -190,6 +194,8 @@ def _check(folder: Path, manifest: Manifest) -> None:
         )
     if manifest.kind == "head" and not manifest.encoder_digest:
         raise ModelError(f"{folder}: a head must quote the digest of its encoder, got none")
+    if not 0.0 <= manifest.precision <= MAX_PRECISION:
+        raise ModelError(f"{folder}: expected a precision from 0 to {MAX_PRECISION:g}, got {manifest.precision}")
     if not 0.0 < manifest.threshold < 1.0:
         raise ModelError(f"{folder}: expected a threshold between 0 and 1, got {manifest.threshold}")
     unsure, bound = manifest.unsure_above, manifest.distance_bound

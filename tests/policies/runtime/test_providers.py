@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 from policies.runtime.test_session import FEEDS, doubling
 
 from armtune_policies.runtime import providers, worker_session
@@ -88,12 +90,29 @@ def test_nothing_is_tried_twice_where_there_is_only_the_cpu() -> None:
     assert len(machine.opened) == 1
 
 
-@pytest.mark.parametrize(("asked", "off", "gap"), [(False, 0.01, 0.0), (True, 0.01, HALF_GAP), (True, 0.1, 0.0)])
+@pytest.mark.parametrize(("asked", "off", "gap"), [(False, 0.001, 0.0), (True, 0.001, HALF_GAP), (True, 0.1, 0.0)])
 def test_half_precision_is_taken_when_asked_for_and_close_enough(asked: bool, off: float, gap: float) -> None:
     slow = {"takes_s": 0.003}
     machine = Machine(cpu={"takes_s": 0.006}, tensorrt=slow, half={"off": off})
     session = machine.quickest(half=asked)
     assert session.provider == TENSORRT and session.gap == gap
+
+
+@pytest.mark.parametrize(("off", "gap"), [(0.0002, HALF_GAP), (0.001, 0.0)])
+def test_half_precision_is_a_share_of_small_answers_too(off: float, gap: float) -> None:
+    """A proposal is a few centimetres: 0.01 of one would be no small difference."""
+    machine = Machine(cpu={"takes_s": 0.006}, tensorrt={"takes_s": 0.003}, half={"off": off})
+    session = open_quickest(doubling(factor=0.2), Hardware(half=True, patience_s=0.0), machine.open_on)
+    assert session.gap == gap
+
+
+@pytest.mark.parametrize("kind", (TensorProto.FLOAT16, TensorProto.INT8))
+def test_a_graph_of_few_bits_may_round_otherwise_on_another_processor(kind: int) -> None:
+    model = onnx.load_from_string(doubling())
+    model.graph.initializer.append(helper.make_tensor("unused", kind, [1], [1]))
+    machine = Machine(cpu={"takes_s": 0.004}, cuda={"off": 0.001})
+    session = open_quickest(model.SerializeToString(), Hardware(patience_s=0.0), machine.open_on)
+    assert session.provider == CUDA and session.gap == HALF_GAP
 
 
 @pytest.mark.fault("F27")

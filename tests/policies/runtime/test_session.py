@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
@@ -24,13 +25,13 @@ from armtune_policies.store.manifest import ModelError, SessionLost
 from fixtures.tiny_models import reward_bytes
 
 
-def doubling(external: bool = False) -> bytes:
-    """``y = 2 x`` over (n, 2), and ``b``, bytes passed on as int64."""
+def doubling(external: bool = False, factor: float = 2.0) -> bytes:
+    """``y = factor x`` over (n, 2), and ``b``, bytes passed on as int64."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])
     b = helper.make_tensor_value_info("b", TensorProto.UINT8, [3])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
     c = helper.make_tensor_value_info("c", TensorProto.INT64, [3])
-    two = helper.make_tensor("two", TensorProto.FLOAT, [1], [2.0])
+    two = helper.make_tensor("two", TensorProto.FLOAT, [1], [factor])
     if external:
         two.ClearField("float_data")
         two.data_location = TensorProto.EXTERNAL
@@ -63,12 +64,15 @@ def listener(path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             process.kill()
 
 
-@pytest.fixture(params=["in process", "worker", "listening worker"])
-def open_session(request: pytest.FixtureRequest) -> Iterator[OpenSession]:
+@pytest.fixture(params=["in process", "bound", "worker", "listening worker"])
+def open_session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenSession]:
+    """``bound``: through ONNX Runtime's own IO binding, with the CPU's memory for an accelerator's."""
     opened = []
+    if request.param == "bound":
+        monkeypatch.setitem(worker.DEVICES, "CPUExecutionProvider", "cpu")
 
     def make(graph: bytes) -> OrtSession | WorkerSession:
-        if request.param == "in process":
+        if request.param in ("in process", "bound"):
             opened.append(OrtSession(graph))
         elif request.param == "worker":
             opened.append(WorkerSession(graph))
@@ -87,6 +91,43 @@ def test_outputs_come_back_by_name(open_session: OpenSession) -> None:
     assert outputs["y"].dtype == np.float32 and outputs["y"].tolist() == [[2.0, -6.0]]
     assert outputs["c"].dtype == np.int64 and outputs["c"].tolist() == [1, 2, 255]
     assert session.run({**FEEDS, "x": np.zeros((5, 2), np.float32)})["y"].shape == (5, 2)
+
+
+def test_outputs_stay_as_they_were_and_inputs_are_left_alone_when_others_follow(open_session: OpenSession) -> None:
+    session, feeds = open_session(doubling()), {name: value.copy() for name, value in FEEDS.items()}
+    first = session.run(feeds)
+    wide = np.arange(12, dtype=np.float32).reshape(2, 6)
+    assert session.run({**feeds, "x": wide[:1, ::3]})["y"].tolist() == [[0.0, 6.0]], "rows with gaps between"
+    assert session.run({**feeds, "x": wide[:, ::3]})["y"].tolist() == [[0.0, 6.0], [12.0, 18.0]]
+    assert session.run(feeds)["y"].tolist() == first["y"].tolist() == [[2.0, -6.0]]
+    assert all(np.array_equal(feeds[name], FEEDS[name]) for name in FEEDS)
+
+
+def test_memory_is_bound_once_for_inputs_of_one_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(worker.DEVICES, "CPUExecutionProvider", "cpu")
+    session = OrtSession(doubling())
+    assert isinstance(session._run, worker.Bound)
+    bound = [
+        (session.run(feeds), session._run._binding)[1]
+        for feeds in (FEEDS, FEEDS, {**FEEDS, "x": np.ones((2, 2), np.float32)})
+    ]
+    assert bound[0] is bound[1] is not bound[2]
+
+
+def test_only_accelerators_are_bound() -> None:
+    assert not isinstance(OrtSession(doubling())._run, worker.Bound)
+    assert worker.DEVICES.keys() == set(worker.PROVIDERS) - {"CPUExecutionProvider"}
+
+
+def test_a_gpu_answers_as_the_cpu_does_from_bound_memory() -> None:
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        pytest.skip("no GPU runtime here: make build ONNXRUNTIME=gpu, on a machine with a GPU")
+    session = OrtSession(doubling(), ("CUDAExecutionProvider",))
+    if session.provider != "CUDAExecutionProvider":
+        pytest.skip(f"no GPU here: got {session.provider}")
+    for _ in range(2):
+        assert session.run(FEEDS)["y"].tolist() == [[2.0, -6.0]]
+    assert isinstance(session._run, worker.Bound)
 
 
 def test_ports_say_names_dtypes_and_free_sizes(open_session: OpenSession) -> None:

@@ -18,10 +18,10 @@ from armtune_policies.learn.export import (
     golden_rows,
     graph_bytes,
     parity,
-    random_images,
     write_model,
 )
 from armtune_policies.reward.calibrate import Limits
+from armtune_policies.runtime.images import made_up_images
 from armtune_policies.store.manifest import GOLDEN, MAX_FILE_BYTES, Manifest, ModelError
 
 from .judge import Served
@@ -77,7 +77,7 @@ def export_judge(
     plain = folded(served).cpu().eval().requires_grad_(False)
     plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     known, rng = np.stack(list(about.embeddings.values())).astype(np.float32), np.random.default_rng(3)
-    inputs = {**random_images(about.observation, rows), "sentence": known[rng.integers(len(known), size=rows)]}
+    inputs = {**made_up_images(about.observation, rows), "sentence": known[rng.integers(len(known), size=rows)]}
     graph = graph_bytes(plain, {name: value[:2] for name, value in inputs.items()}, *OUTPUTS)
     found = {name: parity(One(plain, i), graph, inputs, name, PARITY) for i, name in enumerate(OUTPUTS)}
     golden = golden_rows(inputs, {name: value for name, (value, _) in found.items()})

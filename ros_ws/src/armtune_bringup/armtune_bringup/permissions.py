@@ -7,9 +7,10 @@ a new topic fails a test until it is granted here. docs/security.md says what su
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.sax.saxutils import quoteattr
 
+from armtune_drivers.relay import info_of
 from armtune_policies.contract import topics
 
 from .spec import NodeSpec
@@ -171,7 +172,11 @@ def granted(rows: Sequence[NodeSpec], cameras: Sequence[str]) -> tuple[Granted, 
         # The supervisor takes every other node through its life, those on the workstation, too.
         led = row.parameters["nodes"] if row.executable == "supervisor_node" else ()
         more = tuple(f"{name}/{what}" for name in led for what in ("change_state", "get_state"))
-        found.append(_granted(row.name, row.namespace, WIRES[row.executable], cameras, dict(row.remaps), more))
+        wires = WIRES[row.executable]
+        if row.executable == "camera_node" and row.parameters["camera.source"] == "topic":
+            theirs = row.parameters["camera.paths"]
+            wires = replace(wires, hears=(*wires.hears, *theirs, *map(info_of, theirs)))
+        found.append(_granted(row.name, row.namespace, wires, cameras, dict(row.remaps), more))
     person = _granted(OPERATOR, rows[0].namespace, _PERSON, cameras, {}, ())
     return (*found, person)
 

@@ -14,6 +14,7 @@ from armtune_policies.contract import topics
 from armtune_safety.managed_node import CAMERA_QOS, COMMAND_QOS, EVENT_QOS, LATCHED_QOS, ManagedNode, run
 
 from .checking import Check, Fresh
+from .settings import LIVE as LIVE_SOURCES
 from .settings import CameraCheckParams
 
 EVERY_S, AGE_S = 0.3, 1.0
@@ -31,7 +32,7 @@ class CameraCheckNode(ManagedNode):
     def set_up(self) -> None:
         p = self.params
         self._checks = {name: Check(p.camera, name) for name in p.checked_cameras}
-        has_sensor, now_s = p.camera.source in ("uvc", "realsense"), time.monotonic()
+        has_sensor, now_s = p.camera.source in LIVE_SOURCES, time.monotonic()
         self._fresh = {name: Fresh(has_sensor, now_s) for name in self._checks}
         self._looked_s = dict.fromkeys(self._checks, 0.0)
         self._is_active = self._is_acting = False

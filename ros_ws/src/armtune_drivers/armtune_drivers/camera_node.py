@@ -16,13 +16,14 @@ from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from sensor_msgs.msg import CameraInfo, Image
 
 from armtune_calibration.record import load
-from armtune_policies.contract import topics
-from armtune_safety.managed_node import CAMERA_QOS, LATCHED_QOS, ManagedNode, run, to_stamp
+from armtune_policies.contract import ConfigError, topics
+from armtune_safety.managed_node import CAMERA_QOS, LATCHED_QOS, ManagedNode, run, to_ns, to_stamp
 
 from .calibrated import PARENTS, check, info, serial_of
 from .frames import open_frames
 from .realsense import RealSense
-from .settings import CameraNodeParams
+from .relay import Relay, info_of, pinhole_of, rgb_of
+from .settings import LIVE, CameraNodeParams
 from .shots import Shot
 
 
@@ -38,10 +39,12 @@ class CameraNode(ManagedNode):
 
     def set_up(self) -> None:
         camera, name = self.params.camera, self.params.name
-        self._realsense: RealSense | None = None
+        self._sought: RealSense | Relay | None = None
         if camera.source == "realsense":
-            self._realsense = RealSense(camera, camera.path_of(name), lambda: self.get_clock().now().nanoseconds)
-        self._shots: Iterator[Shot | None] = self._realsense or map(Shot, open_frames(camera, name))
+            self._sought = RealSense(camera, camera.path_of(name), lambda: self.get_clock().now().nanoseconds)
+        elif camera.source == "topic":
+            self._sought = self._relay(camera.path_of(name))
+        self._shots: Iterator[Shot | None] = self._sought or map(Shot, open_frames(camera, name))
         self._image = _image(camera.height_px, camera.width_px, f"{name}_optical")
         self._pixels = np.frombuffer(self._image.data, np.uint8).reshape(camera.height_px, camera.width_px, 3)
         self._depth_pub = self.create_publisher(Image, topics.depth(name), CAMERA_QOS) if camera.depth else None
@@ -54,11 +57,30 @@ class CameraNode(ManagedNode):
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._watch = self.create_timer(0.1, self._look)
 
+    def _relay(self, topic: str) -> Relay:
+        """Listen to another driver's camera."""
+        relay = Relay(self.params.camera, topic, time.monotonic())
+
+        def on_image(m: Image) -> None:
+            try:
+                relay.put(rgb_of(m.encoding, m.height, m.width, m.step, m.data), to_ns(m.header.stamp))
+            except ConfigError as why:
+                self.fail(f"{topic}: {why}")
+
+        def on_info(m: CameraInfo) -> None:
+            relay.pinhole = pinhole_of(m.k, m.d, m.distortion_model)
+
+        self._hears = [
+            self.create_subscription(Image, topic, on_image, CAMERA_QOS),
+            self.create_subscription(CameraInfo, info_of(topic), on_info, CAMERA_QOS),
+        ]
+        return relay
+
     def _calibrate(self) -> None:
         """Say what was measured of this camera; refuse another one than was measured."""
         camera, name = self.params.camera, self.params.name
         record = load(Path(camera.calibration)).camera(name)
-        serial = self._realsense.serial if self._realsense else serial_of(camera, name)
+        serial = self._sought.serial if isinstance(self._sought, RealSense) else serial_of(camera, name)
         check(record, camera.width_px, camera.height_px, serial)
         self._info = CameraInfo(**info(record))
         if record.pose is None:
@@ -87,8 +109,10 @@ class CameraNode(ManagedNode):
 
     def tear_down(self) -> None:
         self.stop()
-        if getattr(self, "_realsense", None):
-            self._realsense.close()  # type: ignore[union-attr]
+        if isinstance(getattr(self, "_sought", None), RealSense):
+            self._sought.close()  # type: ignore[union-attr]
+        for subscription in getattr(self, "_hears", ()):
+            self.destroy_subscription(subscription)
         if hasattr(self, "_watch"):
             self.destroy_timer(self._watch)
             self.destroy_publisher(self._image_pub)
@@ -101,7 +125,7 @@ class CameraNode(ManagedNode):
 
     def _read(self, shots: Iterator[Shot | None], stop: threading.Event) -> None:
         camera = self.params.camera
-        is_live = camera.source in ("uvc", "realsense")
+        is_live = camera.source in LIVE
         period_s, count, due_s = 1.0 / camera.rate_hz, 0, time.monotonic()
         try:
             for shot in shots:
@@ -131,10 +155,10 @@ class CameraNode(ManagedNode):
             self.report("source ended", level=DiagnosticStatus.WARN)
 
     def _complain(self) -> None:
-        """Say what keeps a camera from seeing; it is sought and reset until it does."""
-        if self._realsense is not None and self._realsense.trouble:
-            self.report(self._realsense.trouble, level=DiagnosticStatus.ERROR, resets=self._realsense.resets)
-            self.get_logger().warning(f"{self._realsense.trouble}; seeking it", throttle_duration_sec=5.0)
+        """Say what keeps a camera from seeing; it is sought, and reset where that can be, until it does."""
+        if self._sought is not None and self._sought.trouble:
+            self.report(self._sought.trouble, level=DiagnosticStatus.ERROR, resets=self._sought.resets)
+            self.get_logger().warning(f"{self._sought.trouble}; seeking it", throttle_duration_sec=5.0)
 
     def _publish(self, shot: Shot, stamp_ns: int) -> None:
         """Publish one frame, its CameraInfo of the same stamp, and depth where there is any."""

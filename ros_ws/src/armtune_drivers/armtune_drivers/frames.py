@@ -1,4 +1,4 @@
-"""Frames from an image folder, a video file or a UVC camera, as plain iterators; ``realsense`` has its own.
+"""Frames from an image folder, a video file, a UVC camera or GStreamer, as plain iterators; others have their own.
 
 Each source yields rgb8 images, uint8, shape (height_px, width_px, 3), forever when it
 loops; what is missing or broken is refused in one sentence when the source is opened.
@@ -17,6 +17,7 @@ import numpy as np
 from armtune_policies.contract import ConfigError
 from armtune_policies.store.pictures import read_picture
 
+from .gstreamer import gstreamer_frames
 from .settings import CameraParams
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -36,6 +37,7 @@ def open_frames(params: CameraParams, name: str) -> Iterator[np.ndarray]:
         "files": _files,
         "video": _video,
         "uvc": _uvc,
+        "gstreamer": gstreamer_frames,
     }
     if params.source not in sources:
         raise ConfigError(f"camera {name!r} has source {params.source!r}; camera_node reads {', '.join(sources)}")

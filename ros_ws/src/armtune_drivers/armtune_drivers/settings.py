@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from armtune_policies.contract import Checked, ConfigError, choice, num, text
 from armtune_safety.settings import RobotParams
 
-SOURCES = ("sim", "files", "video", "uvc", "realsense")
+LIVE = ("uvc", "gstreamer", "realsense", "topic")
+"""Sources that are cameras: pictures of now, not to be paced."""
+SOURCES = ("sim", "files", "video", *LIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +25,15 @@ class CameraParams(Checked):
     height_px: int = num(480, low=16, high=4096, doc="height of a frame as published")
     rate_hz: float = num(30.0, low=1.0, high=120.0, doc="frames per second")
     source: str = choice("sim", of=SOURCES, doc="who makes the frames")
-    paths: tuple[str, ...] = text((), doc="one folder, video file, /dev/video* or serial number per name; none for sim")
+    paths: tuple[str, ...] = text(
+        (), doc="folder, video, /dev/video*, serial number, pipeline or topic per name; none for sim"
+    )
     loop: bool = text(True, doc="files and video: start again at the end")
     depth: bool = text(False, doc="realsense: depth in the colour camera's view, too")
     exposure_us: int = num(0, low=0, high=200_000, doc="realsense: fixed exposure; 0: automatic [us]")
     lock_exposure: bool = text(True, doc="realsense: keep what automatic exposure found in the first second")
-    stall_s: float = num(0.5, low=0.1, high=5.0, doc="realsense: reset it after so long without a frame [s]")
-    frozen_frames: int = num(10, low=3, high=100, doc="realsense: reset it after so many equal frames")
+    stall_s: float = num(0.5, low=0.1, high=5.0, doc="live, not uvc: stalled after so long without a frame [s]")
+    frozen_frames: int = num(10, low=3, high=100, doc="realsense, topic: frozen after so many equal frames")
     calibration: str = text("", doc="robot's id, or a calibration file; blank: none, and nobody sees a moved camera")
     moved_px: float = num(3.0, low=0.2, high=20.0, doc="with a camera moved by more nothing is armed [px]")
     moved_mm: float = num(5.0, low=0.2, high=50.0, doc="nor by more than this at the table, where that is known [mm]")

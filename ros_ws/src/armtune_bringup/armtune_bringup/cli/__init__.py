@@ -13,6 +13,7 @@ from . import (
     console,
     data,
     evaluation,
+    exporting,
     inspection,
     learning,
     link,
@@ -46,6 +47,7 @@ console.add_to(app)
 showing.add_to(app)
 learning.add_to(app)
 evaluation.add_to(app)
+exporting.add_to(app)
 remote.add_to(app)
 advice.add_to(app)
 study.add_to(app)
