@@ -139,6 +139,29 @@ def test_datasets_beside_the_runs_are_listed_with_their_cards_and_a_bad_one_says
     assert (good["episodes"], good["steps"], good["rate_hz"]) == (1, STEPS, 5) and "action" in good["keys"]
 
 
+def test_link_that_leads_elsewhere_is_neither_shown_nor_downloaded(tmp_path: Path) -> None:
+    library = Library(tmp_path / "runs")
+    run = write_run(tmp_path / "runs", "mine", "s")
+    (tmp_path / "tokens.txt").write_text("operator let-me-steer")
+    for folder, link in (("carded", "README.md"), ("linked", "meta/info.json")):
+        (tmp_path / "datasets" / folder / "meta").mkdir(parents=True)
+        (tmp_path / "datasets" / folder / "meta/info.json").write_text("{}")
+        (tmp_path / "datasets" / folder / link).unlink(missing_ok=True)
+        (tmp_path / "datasets" / folder / link).symlink_to(tmp_path / "tokens.txt")
+    (run / "episodes/mine-00007.mcap").symlink_to(tmp_path / "tokens.txt")
+    assert all("leads out" in row["trouble"] and not row["card"] for row in library.datasets())
+    with pytest.raises(Unknown, match="leads out"):
+        library.path("mine", "mine-00007")
+
+
+def test_resets_are_those_that_practice_counted(tmp_path: Path) -> None:
+    library, run = Library(tmp_path), write_run(tmp_path, "mine", "s")
+    assert library.run("mine")["resets"] is None
+    for text, found in (('{"resets": 3}', 3), ("[]", None), ('{"resets": "x"}', None), ("{", None)):
+        (run / "practice.json").write_text(text)
+        assert library.run("mine")["resets"] == found
+
+
 def test_configs_differ_where_they_do(clerk: Clerk) -> None:
     told = clerk.ask("configs", a="first", b="second")
     assert told["keys"] == 4

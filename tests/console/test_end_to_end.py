@@ -29,7 +29,7 @@ from armtune_policies.store.episode_reader import list_episodes, read_episode
 from armtune_policies.store.nouns import SUCCESS
 from armtune_policies.store.reviews import read_reviews
 from armtune_safety.managed_node import LATCHED_QOS
-from fixtures.browser import chromium, needs_browser, without_browser
+from fixtures.browser import chromium, faults_of_access, needs_browser, without_browser
 from fixtures.console import Browser
 from fixtures.teleop import LIGHT
 from fixtures.tiny_models import tiny_models
@@ -231,15 +231,13 @@ class Person:
         self.graph.until(marked, f"{name} said")
 
     def faults_of_access(self) -> list[str]:
-        """What axe-core finds wrong: labels, contrast, names, order; of a page that is not grey."""
-        from axe_playwright_python.sync_playwright import Axe
-
+        """What is wrong with a page that is not grey."""
         is_grey = "() => document.body.classList.contains('is-lost')"
         while True:
             self.until(f"() => !({is_grey})()")
-            found = Axe().run(self.page).response["violations"]
+            found = faults_of_access(self.page)
             if not self.page.evaluate(is_grey):
-                return [f"{one['id']}: {one['nodes'][0]['html'][:160]}" for one in found]
+                return found
 
 
 @needs_browser

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures.browser import chromium, needs_browser, until
-from fixtures.console import Served, handed, serve, write_run
+from armtune_console.access import read_tokens
+from fixtures.browser import chromium, faults_of_access, needs_browser, until
+from fixtures.console import OPERATOR, VIEWER, Served, frame, handed, serve, write_run
 
 pytestmark = needs_browser
 
@@ -25,30 +27,51 @@ def context() -> Iterator[Any]:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """A console whose desk is answered as by the gate."""
-    over = threading.Event()
-    with serve(tmp_path) as made:
-
-        def work() -> None:
-            while not over.wait(timeout=0.01):
-                for wish in made.desk.take():
-                    wish.say(True, "")
-
-        threading.Thread(target=work, daemon=True).start()
+    with serve(tmp_path) as made, gated(made):
         yield made
+
+
+@contextmanager
+def gated(served: Served) -> Iterator[None]:
+    """A gate that beats and does what it is asked."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(timeout=0.01):
+            served.board.put("beat", {})
+            for wish in served.desk.take():
+                wish.say(True, "")
+
+    gate = threading.Thread(target=work, daemon=True)
+    gate.start()
+    try:
+        yield
+    finally:
         over.set()
+        gate.join(timeout=5.0)
 
 
 def tab(context: Any, served: Served) -> Any:
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{served.port}/")
-    page.wait_for_function("() => document.getElementById('me').textContent.startsWith('you: operator')")
+    me(page, "you: operator")
     return page
+
+
+def me(page: Any, text: str) -> None:
+    """Wait until the page says as whom one came in."""
+    page.wait_for_function("text => document.getElementById('me')?.textContent.startsWith(text)", arg=text)
+
+
+def says(page: Any, where: str, text: str) -> None:
+    """Wait until something on the page says a text."""
+    page.wait_for_function("([id, text]) => document.getElementById(id)?.textContent.includes(text)", arg=[where, text])
 
 
 def stops(page: Any) -> None:
     """Press STOP; the page says that the gate did it."""
     page.locator("#stop").click()
-    page.wait_for_function("() => document.getElementById('said').textContent.includes('gate_node: stop done')")
+    says(page, "said", "gate_node: stop done")
 
 
 def test_tabs_whose_session_is_gone_still_stop(context: Any, served: Served) -> None:
@@ -130,3 +153,98 @@ def test_last_episode_is_replayed_from_the_hand_page(context: Any, tmp_path: Pat
         page.goto(f"http://127.0.0.1:{served.port}{page.locator('#replay').get_attribute('href')}")
         page.wait_for_function("() => document.getElementById('h-player').textContent.startsWith('shown-00001')")
         page.close()
+
+
+GATE = {"mode": "STOP", "armed": False, "reasons": ["stop requested"], "latches": [], "holder": "", "boot_id": "7"}
+EPISODE = {
+    "run_id": "one", "episode_id": "one-00003", "index": 3, "phase": "paused", "direction": "forward", "outcome": "",
+    "sentence": "open the drawer", "reason": "stuck: reset the scene, then resume", "purpose": "practice", "asks": True,
+}  # fmt: skip
+REWARD = {"episode_id": "one-00003", "step": 2, "verdict": "unknown", "probability": 0.71, "latency_ms": 3.0}
+
+
+def tell(served: Served, **gate: Any) -> None:
+    """Say how a gate and a practice that is stuck stand."""
+    for kind, said in (("gate", {**GATE, **gate}), ("episode", EPISODE), ("reward", REWARD)):
+        served.board.put(kind, said)
+
+
+def test_stop_is_pressed_while_the_page_asks_whether_to_arm(context: Any, served: Served) -> None:
+    tell(served)
+    page = tab(context, served)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.locator("#arm").click()
+    assert page.evaluate("() => document.activeElement.id") == "no", "a second Enter does not arm"
+    stops(page)
+    page.locator("#yes").click()
+    says(page, "said", "gate_node: arm done")
+    page.close()
+
+
+def test_picture_says_what_the_robot_does_and_how_sure_it_is(context: Any, served: Served) -> None:
+    tell(served)
+    page = tab(context, served)
+    said = "paused, “open the drawer”, success 0.71 (yes above 0.80, unsure above 0.60), gate STOP (stop requested)"
+    page.wait_for_function("text => document.querySelector('figcaption').textContent.includes(text)", arg=said)
+    served.film.put("front", frame())
+    page.wait_for_function("() => Number(document.querySelector('figure img').dataset.frames) > 0")
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ("light", "dark"))
+def test_what_a_page_shows_at_times_can_be_read_and_is_named(context: Any, tmp_path: Path, scheme: str) -> None:
+    write_run(tmp_path / "runs", "shown", "sta")
+    with serve(tmp_path / "runs") as served, gated(served):
+        tell(served, latches=["stop requested", "e-stop"])
+        page = tab(context, served)
+        page.emulate_media(color_scheme=scheme)
+        says(page, "asked", "stuck")
+        says(page, "latches", "e-stop")
+        assert faults_of_access(page) == []
+        tell(served)
+        page.locator("#arm").click()
+        assert faults_of_access(page) == []
+        page.goto(f"http://127.0.0.1:{served.port}/progress?run=shown&episode=shown-00001")
+        says(page, "h-player", "shown-00001")
+        page.wait_for_function("() => document.querySelector('#films img')?.naturalWidth > 0")
+        assert faults_of_access(page) == []
+        page.goto(f"http://127.0.0.1:{served.port}/nowhere")
+        assert "no such address" in page.locator("main").inner_text() and faults_of_access(page) == []
+        page.close()
+
+
+def test_wrong_token_is_said_on_the_page_and_a_viewer_may_look_and_stop(context: Any, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"viewer {VIEWER}\noperator {OPERATOR}\n")
+    tokens.chmod(0o600)
+    with serve(tmp_path, read_tokens(tokens)) as served, gated(served):
+        tell(served)
+        page = context.new_page()
+        for path in ("/", "/browse"):
+            page.goto(f"http://127.0.0.1:{served.port}{path}")
+            assert page.url.endswith("/login")
+        for token, why in ((OPERATOR[:-1], "no such token; ask who runs this robot"), (VIEWER, "")):
+            page.locator("#token").fill(token)
+            page.keyboard.press("Enter")
+            says(page, "why", why)
+        me(page, "you: viewer")
+        stops(page)
+        says(page, "asked", "stuck")
+        for name in ("arm", "hold", "practise", "resume", "finish"):
+            assert page.locator(f"#{name}").is_disabled(), name
+        page.get_by_role("button", name="leave").click()
+        page.wait_for_url("**/login")
+        page.locator("#token").fill(OPERATOR)
+        page.get_by_role("button", name="come in").click()
+        me(page, "you: operator")
+        page.close()
+
+
+def test_page_for_which_there_is_no_room_says_so_and_still_stops(context: Any, tmp_path: Path) -> None:
+    with serve(tmp_path, viewers=1) as served, gated(served):
+        first, second = tab(context, served), tab(context, served)
+        says(second, "lost", "Lost the console: 1 live pages are open, which is the most")
+        stops(second)
+        first.close()
+        second.wait_for_function("() => !document.body.classList.contains('is-lost')")
+        second.close()

@@ -1,4 +1,4 @@
-"""The web app on a real server: who may what, what is refused, what a live page gets."""
+"""The web app on a real server: who may what, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,67 +11,20 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from armtune_console import access
-from armtune_console.access import SESSIONS, Role, read_tokens
+from armtune_console.access import Role
 from armtune_console.web.guard import MAX_BODY
-from armtune_console.web.hand import socket_of
-from armtune_console.web.shelf import MOST
 from armtune_policies.transfer import patience
 from armtune_teleop.web import Server
-from fixtures.console import Browser, Ear, Served, frame, handed, serve, write_run
+from fixtures.console import OPERATOR, VIEWER, Served, answering, live, look, serve, stops
 
 BEGUN_STOP = b"POST /api/act/stop HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
 pytestmark = pytest.mark.fault("F60")
-
-VIEWER, OPERATOR = "look-at-me-0123456789", "let-me-steer-0123456789"
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    write_run(folder, "first", "st")
-    (folder / "secret.txt").write_text("nobody reads this")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def local(root: Path) -> Iterator[Served]:
-    """A console for this machine, without tokens."""
-    with serve(root) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def locked(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A console that asks for tokens."""
-    path = tmp_path_factory.mktemp("locked") / "tokens"
-    path.write_text(f"viewer {VIEWER}\noperator {OPERATOR}\n")
-    path.chmod(0o600)
-    with serve(root, read_tokens(path)) as served:
-        yield served
-
-
-def answering(served: Served, done: bool, why: str) -> threading.Event:
-    """Answer whatever is asked, as a node does; until the event is set."""
-    over = threading.Event()
-
-    def work() -> None:
-        while not over.wait(timeout=0.01):
-            for wish in served.desk.take():
-                wish.say(done, why)
-
-    threading.Thread(target=work, daemon=True).start()
-    return over
 
 
 def test_every_page_is_there_with_its_assets_and_may_load_nothing_from_elsewhere(local: Served) -> None:
@@ -185,6 +138,48 @@ def test_answer_to_what_is_no_http_says_nothing_of_us(local: Served) -> None:
     assert stops(local, local.browser().come_in())
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    (
+        ("/api/enter", b"[" * 60_000, {}, 400),
+        ("/api/enter", b'{"token": "\\ud800"}', {}, 401),
+        ("/api/enter", b"{}", {"origin": "http://["}, 403),
+        (f"/api/runs/first/episodes/first-00000/frames/front/{'1' * 5000}", None, {}, 401),
+        ("/metrics", None, {"authorization": "Bearer \xff"}, 401),
+    ),
+)  # fmt: skip
+def test_what_no_browser_sends_is_refused_and_fills_no_log(
+    root: Path, capfd: pytest.CaptureFixture[str], path: str, body: bytes | None, headers: dict[str, str], status: int
+) -> None:
+    with serve(root, {hashlib.sha256(OPERATOR.encode()).digest(): Role.OPERATOR}) as served:
+        assert served.browser().ask(path, body, **headers).status == status
+        inside = served.browser().come_in(OPERATOR)
+        assert inside.ask(path, body, **headers).status in (400, 401, 403, 404)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("path", "says"), (("/nowhere", "no such address"), ("/download/no&lt;b/x", "no run")))
+def test_person_who_follows_a_wrong_link_gets_a_page_and_a_program_a_sentence(
+    local: Served, path: str, says: str
+) -> None:
+    browser = local.browser().come_in()
+    person = browser.ask(path.replace("&lt;", "<"), accept="text/html,*/*").body.decode()
+    assert person.startswith("<!doctype html>") and says in person and 'href="/"' in person
+    assert "<b" not in person.replace("<body", "") and says in browser.ask(path).said["why"]
+    assert b"does not go by that name" in browser.ask("/", host="evil.example", accept="text/html").body
+
+
+def test_address_that_asks_is_what_the_proxy_says_only_where_there_is_one(root: Path) -> None:
+    tokens = {hashlib.sha256(OPERATOR.encode()).digest(): Role.OPERATOR}
+    for is_proxied in (False, True):
+        with serve(root, tokens, is_proxied=is_proxied) as served:
+            tries = [
+                served.browser().ask("/api/enter", {"token": "x"}, x_forwarded_for=f"10.0.0.{number}").status
+                for number in range(8)
+            ]
+        assert (429 in tries) is not is_proxied
+
+
 def test_wrong_token_is_refused_and_tries_are_counted(locked: Served) -> None:
     browser = locked.browser()
     assert browser.ask("/").headers["location"] == "/login" and browser.ask("/api/runs").status == 401
@@ -270,234 +265,3 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return cert, key
-
-
-# -- live ----------------------------------------------------------------------------------
-
-
-def live(port: int, browser: Browser, path: str = "live", **headers: Any) -> Any:
-    cookie = "; ".join(f"{k}={v}" for k, v in browser.cookies.items())
-    return connect(f"ws://127.0.0.1:{port}/{path}", additional_headers={"cookie": cookie}, **headers)
-
-
-def look(page: Any, wanted: str = '["front"]') -> tuple[Any, list[bytes]]:
-    """Ask once; return what is said and the pictures."""
-    page.send(wanted)
-    said = json.loads(page.recv(timeout=5.0))
-    return said, [page.recv(timeout=5.0) for _ in said["pictures"]]
-
-
-def test_live_page_gets_how_things_stand_and_only_new_pictures(root: Path) -> None:
-    with serve(root) as served, live(served.port, served.browser().come_in()) as page:
-        assert look(page)[1] == [] and served.film.is_watched
-        for value in (1, 2, 3):
-            served.film.put("front", frame(value=value))
-        said, (picture,) = look(page)
-        assert said["robot"] == "arm" and said["viewers"] == 1 and picture[:2] == b"\xff\xd8"
-        for text in ('["front"]', "[]", "no json", '{"a": 1}', '["../x"]'):
-            assert look(page, text)[1] == []
-
-
-def stops(served: Served, browser: Browser) -> bool:
-    """Ask for a STOP that the gate does."""
-    over = answering(served, True, "")
-    try:
-        answer = browser.ask("/api/act/stop", {})
-        return answer.status == 200 and answer.said["done"]
-    finally:
-        over.set()
-
-
-def test_live_page_ends_with_its_session_and_the_next_one_stops(local: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    browser = local.browser().come_in()
-    with live(local.port, browser) as page:
-        look(page)
-        monkeypatch.setattr(access, "SESSION_S", -1.0)
-        with pytest.raises(ConnectionClosed):
-            look(page)
-        assert browser.ask("/api/session").status == 401 and not stops(local, browser)
-    monkeypatch.undo()
-    assert stops(local, local.browser().come_in())
-
-
-def test_tab_with_the_word_before_stops_once_it_has_read_the_new_one(local: Served) -> None:
-    first, second = local.browser().come_in(), local.browser().come_in()
-    second.cookies = first.cookies  # a tab beside came in anew
-    assert second.ask("/api/act/stop", {}).status == 403
-    second.word = second.ask("/api/session").said["word"]
-    assert stops(local, second)
-
-
-def test_session_of_a_live_page_outlives_any_number_of_new_ones(local: Served) -> None:
-    browser, others = local.browser().come_in(), local.browser()
-    with live(local.port, browser) as page:
-        for number in range(SESSIONS + 10):
-            if number % 50 == 0:
-                look(page)
-            others.cookies.clear()
-            assert others.ask("/").status == 200
-        look(page)
-    assert stops(local, browser)
-
-
-def test_stop_by_the_live_socket_needs_the_word_and_waits_for_no_picture(local: Served) -> None:
-    browser, over = local.browser().come_in(), answering(local, True, "stopped")
-    try:
-        with live(local.port, browser) as page, local.film._cameras["front"].lock:
-            for word in ("guessed", "\ud800", None, 7):
-                page.send(json.dumps({"act": "stop", "word": word}))
-                assert not json.loads(page.recv(timeout=5.0)).get("by")
-            page.send('["front"]')
-            page.send(json.dumps({"act": "stop", "word": browser.word}))
-            told = json.loads(page.recv(timeout=5.0))
-    finally:
-        over.set()
-    assert told == {"act": "stop", "by": "gate_node", "done": True, "why": "stopped"}
-    assert local.noted[-1][1:] == ("stop", True, "stopped")
-
-
-def test_questions_that_wait_for_the_archive_hold_up_no_live_page_and_are_bounded(local: Served) -> None:
-    browser = local.browser().come_in()
-    with ThreadPoolExecutor(max_workers=MOST + 4) as crowd, live(local.port, browser) as page:
-        with local.clerk._lock:
-            asked = [crowd.submit(browser.ask, "/api/models") for _ in range(MOST + 4)]
-            wait(asked, timeout=20.0, return_when=FIRST_COMPLETED)
-            local.film.put("front", frame(value=7))
-            look(page)
-        answers = [one.result(timeout=20.0) for one in asked]
-    refused = [answer.said["why"] for answer in answers if answer.status == 503]
-    assert refused == [f"{MOST} questions wait for the archive already; try again"] * 4
-    assert [answer.status for answer in answers].count(200) == MOST
-
-
-def test_viewer_that_does_not_ask_gets_nothing_and_costs_nothing(local: Served) -> None:
-    browser = local.browser().come_in()
-    with live(local.port, browser) as frozen, live(local.port, browser) as awake:
-        look(frozen)
-        before = local.film.encoded
-        for value in range(5):
-            local.film.put("front", frame(value=value))
-            look(awake)
-        assert 1 <= local.film.encoded - before <= 5
-        with pytest.raises(TimeoutError):
-            frozen.recv(timeout=0.3)
-
-
-def test_more_viewers_than_may_are_refused_and_those_who_leave_make_room(root: Path) -> None:
-    with serve(root, viewers=2) as served:
-        browser = served.browser().come_in()
-        with live(served.port, browser) as first, live(served.port, browser) as second:
-            look(first), look(second)
-            with pytest.raises((InvalidStatus, ConnectionClosed)):
-                live(served.port, browser)
-        end_s = time.monotonic() + 5.0
-        while served.counter.viewers:
-            assert time.monotonic() < end_s, "viewers that left are forgotten"
-            time.sleep(0.01)
-        with live(served.port, browser) as third:
-            look(third)
-
-
-@pytest.mark.parametrize(
-    ("page", "wanted"),
-    (
-        ("http://127.0.0.1:8765/", "ws://127.0.0.1:8765/ws"),
-        ("http://[::1]:8765/", "ws://[::1]:8765/ws"),
-        ("http://Robot.local:8765/", "ws://Robot.local:8765/ws"),
-        *((f"http://{at}:8765/", "") for at in ("evil.example", "127.0.0.1@evil.example", "a@127.0.0.1", "[::1", "")),
-        *((odd, "") for odd in ("http://127.0.0.1.evil.example/", "//10.0.0.9/", "127.0.0.1:8765", "\0")),
-    ),
-)
-def test_hand_is_looked_for_here_or_where_the_graph_has_it(page: str, wanted: str) -> None:
-    assert socket_of(page, "robot.LOCAL") == wanted
-
-
-def say(line: Any, **inputs: float) -> Any:
-    """Say what a hand does; return how things stand."""
-    line.send(json.dumps(inputs))
-    return json.loads(line.recv(timeout=5.0))
-
-
-@contextmanager
-def hand(port: int, browser: Browser, said: dict[str, Any], **more: Any) -> Iterator[Any]:
-    """Open the teleop page's socket, and say who it is."""
-    with live(port, browser, path="teleop/ws", **more) as line:
-        line.send(json.dumps(said))
-        yield line
-
-
-def test_hand_of_an_operators_page_reaches_the_arms_node_and_its_end_is_a_loss(local: Served) -> None:
-    browser = local.browser().come_in()
-    with handed(local.board) as (_, ear):
-        with hand(local.port, browser, {"word": browser.word}) as line:
-            assert say(line, x=0.5, engage=1)["is_operator"] and ear.heard == [{"x", "engage"}]
-            assert "unknown input 'fly'" in say(line, fly=1)["refused"]
-        gone(ear)
-
-
-def gone(ear: Ear) -> None:
-    """Wait until the arm's node knows that nobody holds the hand."""
-    end_s = time.monotonic() + 5.0
-    while ear.heard[-1:] != ["the operator's page is gone"]:
-        assert time.monotonic() < end_s, "the node was not told that the page is gone"
-        time.sleep(0.01)
-
-
-def test_second_hand_page_moves_nothing_until_the_first_is_gone(local: Served) -> None:
-    first, second = local.browser().come_in(), local.browser().come_in()
-    with handed(local.board) as (_, ear), hand(local.port, second, {"word": second.word}) as waiting:
-        with hand(local.port, first, {"word": first.word}) as holding:
-            assert say(holding, x=1.0)["is_operator"]
-            told = say(waiting, y=1.0, engage=1)
-            assert not told["is_operator"] and "another page has the controls" in told["refused"]
-            assert say(holding, z=1.0)["is_operator"] and ear.heard == [{"x"}, {"z"}]
-        gone(ear)
-        assert say(waiting, y=1.0)["is_operator"] and ear.heard[-1] == {"y"}
-
-
-@pytest.mark.parametrize("how", ("age", "leaving", "restart"))
-def test_hand_of_a_session_that_ends_moves_nothing_more_and_its_end_is_a_loss(
-    local: Served, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    browser = local.browser().come_in()
-    with handed(local.board) as (_, ear), hand(local.port, browser, {"word": browser.word}) as line:
-        assert say(line, x=1.0, engage=1)["is_operator"]
-        if how == "age":
-            monkeypatch.setattr(access, "SESSION_S", -1.0)
-        elif how == "leaving":
-            assert browser.ask("/api/leave", {}).status == 200
-        else:
-            local.door.access._sessions.clear()
-        with pytest.raises(ConnectionClosed, match="own page"):
-            say(line, y=1.0, engage=1)
-        gone(ear)
-        assert ear.heard == [{"x", "engage"}, "the operator's page is gone"]
-
-
-def test_hand_is_not_passed_on_elsewhere_whichever_node_says_so(local: Served) -> None:
-    browser, why = local.browser().come_in(), "expected teleop_node on this machine or at teleop.host"
-    with handed(local.board) as (port, ear):
-        local.board.put_node("teleop_node", {"level": 0, "values": {"page": f"http://127.0.0.2:{port}/"}})
-        with hand(local.port, browser, {"word": browser.word}) as line, pytest.raises(ConnectionClosed, match=why):
-            line.recv(timeout=5.0)
-        assert ear.heard == []
-
-
-def test_hand_of_a_viewer_a_stranger_or_another_site_moves_nothing(local: Served, root: Path) -> None:
-    browser, tokens = local.browser().come_in(), {hashlib.sha256(VIEWER.encode()).digest(): Role.VIEWER}
-    with serve(root, tokens) as locked, handed(local.board, locked.board) as (_, ear):
-        viewer = locked.browser().come_in(VIEWER)
-        for served, who, origin in ((locked, viewer, None), (locked, locked.browser(), None),
-                                    (local, browser, "http://evil.example")):  # fmt: skip
-            with pytest.raises(InvalidStatus, match="403"), hand(served.port, who, {}, origin=origin):
-                pass
-        for said in ({"word": "guessed"}, {"x": 1.0}):
-            with hand(local.port, browser, said) as line, pytest.raises(ConnectionClosed, match="own page"):
-                line.recv(timeout=5.0)
-        assert ear.heard == []
-    with hand(local.port, browser, {"word": browser.word}) as line, pytest.raises(ConnectionClosed, match="not answer"):
-        line.send("{}")
-        line.recv(timeout=5.0)
-    local.board.put_node("teleop_node", {"level": 0, "values": {}})
-    with hand(local.port, browser, {"word": browser.word}) as line, pytest.raises(ConnectionClosed, match="teleop=web"):
-        line.recv(timeout=5.0)

@@ -31,6 +31,8 @@ TURN_S = 1.0
 OPEN = 2
 """Episodes kept in memory with their pictures."""
 DATASETS, CARD = "datasets", "README.md"
+COUNTS = "practice.json"
+"""What ``episode_node`` counts of a run."""
 SHEET = 60
 """Most pictures on one contact sheet."""
 
@@ -82,7 +84,8 @@ class Library:
         counted = counts(folder)
         return {
             "run": run, "read": len(rows), "of": of, "episodes": strip(rows), **progress(rows),
-            "events": dict(counted), "precision": _rate(precision(reviews)), "reviewed": len(reviews),
+            "events": dict(counted), "resets": _resets(folder),
+            "precision": _rate(precision(reviews)), "reviewed": len(reviews),
             "false_stops": _rate(false_stops(reviews, {row.episode_id: row.end_step for row in rows if row.is_voted})),
         }  # fmt: skip
 
@@ -128,6 +131,8 @@ class Library:
         files = {path.stem: path for path in list_episodes(self._run(run))}
         if episode not in files:
             raise Unknown(f"{run}: no finished episode {episode!r}")
+        if not _is_inside(files[episode], self._run(run)):
+            raise Unknown(f"{run}: the file of {episode} is a link that leads out of the run")
         return files[episode]
 
     # -- the audit ---------------------------------------------------------------------
@@ -185,7 +190,7 @@ class Library:
                 continue
             try:
                 rows.append({"folder": folder.name, "of": folder.parent.name, **read_json(path)})
-            except ValueError as why:
+            except (OSError, ValueError, TypeError) as why:
                 rows.append({"folder": folder.name, "of": folder.parent.name, "trouble": str(why)})
         return rows
 
@@ -199,6 +204,8 @@ class Library:
                 continue
             row: dict[str, Any] = {"dataset": folder.name, "card": ""}
             try:
+                if not all(_is_inside(file, folder) for file in (path, card)):  # came from elsewhere, may name our keys
+                    raise ValueError("a link that leads out of the dataset")
                 row["card"] = card.read_text(encoding="utf-8") if card.is_file() else ""
                 about = read_json(path)
                 row |= {"episodes": about["total_episodes"], "steps": about["total_frames"], "rate_hz": about["fps"]}
@@ -262,6 +269,21 @@ def _known(one: Episode) -> _Known:
     )  # fmt: skip
     said = tuple(zip(decisions(one), _numbers(one.probabilities)))
     return _Known(row, said, tuple(bool(whole) for whole in one.complete))
+
+
+def _resets(folder: Path) -> int | None:
+    """How often the scene was reset; None where nobody counted."""
+    try:
+        plain = read_json(folder / COUNTS, MAX_MANIFEST_BYTES)
+    except (OSError, ValueError):
+        return None
+    found = plain.get("resets") if isinstance(plain, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a file is one of a folder's own, and no link to another."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -20,12 +20,14 @@ from .guard import Guard
 from .hand import hand
 from .live import live
 from .parts import Parts
+from .refusal import refusal
 from .shelf import body, shelf
 
 PAGES = {
     "/": "live.html", "/progress": "progress.html", "/audit": "audit.html", "/browse": "browse.html",
     "/teleop": "teleop.html",
 }  # fmt: skip
+NOWHERE = "the console has no such address"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -129,9 +131,9 @@ def _steering(parts: Parts) -> list[Route]:
 
 
 async def _refused(request: Request, why: Exception) -> Response:
-    """Every refusal is one sentence."""
-    status, text = (why.status_code, why.detail) if isinstance(why, HTTPException) else (500, "unexpected error")
-    return JSONResponse({"why": text}, status)
+    if not isinstance(why, HTTPException):
+        return refusal(500, "unexpected error; the log of console_node has it", request.headers)
+    return refusal(why.status_code, NOWHERE if why.detail == "Not Found" else why.detail, request.headers)
 
 
-_HANDLERS: Any = {HTTPException: _refused}
+_HANDLERS: Any = {HTTPException: _refused, Exception: _refused}

@@ -8,14 +8,15 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 
 from armtune_console.access import Pace, is_own_name
+
+from .refusal import refusal
 
 MAX_BODY = 64 * 1024
 STOP_PATH = "/api/act/stop"
 """Of somebody who may see, never refused for being asked too often; see ``Desk.ask``."""
-POLICY_VIOLATION = 1008
+POLICY_VIOLATION, TRY_LATER = 1008, 1013
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
@@ -89,4 +90,5 @@ async def _refuse(scope: Scope, receive: Any, send: Any, status: int, why: str) 
         await receive()
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": why})
         return
-    await JSONResponse({"why": why}, status, headers={**HEADERS, "Retry-After": "1"})(scope, receive, send)
+    answer = refusal(status, why, Headers(scope=scope), {**HEADERS, "Retry-After": "1"})
+    await answer(scope, receive, send)

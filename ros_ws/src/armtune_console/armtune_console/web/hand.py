@@ -20,7 +20,7 @@ from armtune_console.settings import LOOPBACK
 from armtune_teleop.web import SILENT_S
 
 from .guard import POLICY_VIOLATION
-from .parts import Parts
+from .parts import Parts, text_of
 
 NODE = "teleop_node"
 AWAY = 1001
@@ -78,14 +78,14 @@ async def _pass_on(parts: Parts, socket: WebSocket, node: ClientConnection) -> N
 
 
 async def _said(socket: WebSocket) -> str:
-    return await asyncio.wait_for(socket.receive_text(), timeout=SILENT_S)
+    return await text_of(socket, SILENT_S)
 
 
 def _word(text: str) -> str:
     """Return the word of ``{"word": ...}``, blank where a page says something else."""
     try:
         said = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     word = said.get("word") if isinstance(said, dict) else None
     return word if isinstance(word, str) else ""

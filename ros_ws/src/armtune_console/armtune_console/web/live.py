@@ -12,8 +12,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from armtune_console.access import Role, is_own_origin
 
-from .guard import POLICY_VIOLATION
-from .parts import Parts
+from .guard import POLICY_VIOLATION, TRY_LATER
+from .parts import Parts, text_of
 
 FORGET_S = 3600.0
 """A live page that asks for nothing is let go after so long; until then it costs nothing."""
@@ -25,10 +25,13 @@ Newest = asyncio.Queue[Any]
 async def live(parts: Parts, socket: WebSocket) -> None:
     """Serve a page until it leaves, or its session ends."""
     own = is_own_origin(socket.headers.get("origin"), socket.headers.get("host", ""))
-    if not own or parts.door.role(socket) is Role.NOBODY or parts.counter.viewers >= parts.params.viewers:
+    if not own or parts.door.role(socket) is Role.NOBODY:
         await socket.close(POLICY_VIOLATION)
         return
     await socket.accept()
+    if parts.counter.viewers >= (most := parts.params.viewers):
+        await socket.close(TRY_LATER, f"{most} live pages are open, which is the most (console.viewers)")
+        return
     parts.counter.viewers += 1
     looks, stops = Newest(1), Newest(1)
     works = (_hear(parts, socket, looks, stops), _show(parts, socket, looks), _stop(parts, socket, stops))
@@ -45,7 +48,7 @@ async def live(parts: Parts, socket: WebSocket) -> None:
 async def _hear(parts: Parts, socket: WebSocket, looks: Newest, stops: Newest) -> None:
     """Sort what a page says: a list of cameras to look at, or ``{"act": "stop", "word": ...}``."""
     while True:
-        said = _read(await asyncio.wait_for(socket.receive_text(), timeout=FORGET_S))
+        said = _read(await text_of(socket, FORGET_S))
         if parts.door.is_over(socket):  # what it shows would look alive, and its STOP be refused
             await socket.close(POLICY_VIOLATION)
             raise WebSocketDisconnect(POLICY_VIOLATION)
@@ -88,5 +91,5 @@ def _read(text: str) -> Any:
     """Return what a page says; what is no JSON asks for nothing."""
     try:
         return json.loads(text[:MAX_TEXT])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
 from armtune_console.access import Role
 from armtune_console.acts import asked
 from armtune_console.archive.clerk import Clerk
@@ -16,6 +18,8 @@ from armtune_console.film import Film
 from armtune_console.settings import ConsoleParams
 
 from .door import Door
+
+NO_TEXT = 1003
 
 
 @dataclass
@@ -55,3 +59,17 @@ class Parts:
             done, why = False, "the console's node does not answer; use the stop button on the robot"
         self.note(who, name, done, why)
         return {"act": name, "by": chosen.node, "done": done, "why": why}
+
+
+async def text_of(socket: WebSocket, silent_s: float) -> str:
+    """Return what a page says next.
+
+    Raises:
+        WebSocketDisconnect: when it left, or what it said is no text.
+        TimeoutError: when it is silent for so long.
+    """
+    try:
+        return await asyncio.wait_for(socket.receive_text(), timeout=silent_s)
+    except KeyError:
+        await socket.close(NO_TEXT)
+        raise WebSocketDisconnect(NO_TEXT) from None

@@ -22,6 +22,7 @@ from .door import Door
 
 MOST = 32
 """More questions at once are refused: the clerk answers one after the other."""
+MAX_DIGITS = 9
 _KEEP = {"Cache-Control": "private, max-age=3600"}
 """Pictures of finished episodes never change."""
 
@@ -48,7 +49,10 @@ class Shelf:
 
     async def frame(self, request: Request) -> Response:
         self._door.see(request)
-        return Response(await self._ask("frame", **request.path_params), media_type="image/jpeg", headers=_KEEP)
+        told = dict(request.path_params)
+        if not (len(step := told.pop("step")) <= MAX_DIGITS and step.isascii() and step.isdecimal()):
+            raise HTTPException(404, "no such step")
+        return Response(await self._ask("frame", **told, step=int(step)), media_type="image/jpeg", headers=_KEEP)
 
     async def audit(self, request: Request) -> Response:
         self._door.see(request)
@@ -108,7 +112,7 @@ def shelf(door: Door, clerk: Clerk) -> list[Route]:
         Route("/api/runs/{run}/audit", one.audit),
         Route("/api/runs/{run}/audit", one.answer, methods=["POST"]),
         Route("/api/runs/{run}/episodes/{episode}", one.seen("episode", "run", "episode")),
-        Route("/api/runs/{run}/episodes/{episode}/frames/{camera}/{step:int}", one.frame),
+        Route("/api/runs/{run}/episodes/{episode}/frames/{camera}/{step}", one.frame),
         Route("/download/{run}/{episode}", one.download),
     ]
 
@@ -121,5 +125,5 @@ async def body(request: Request) -> Any:
     """
     try:
         return json.loads(await request.body() or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise HTTPException(400, "expected JSON") from None

@@ -3,7 +3,7 @@
 
 export const $ = id => document.getElementById(id);
 export const LOST_MS = 800, LOOK_MS = 100, RETRY_MS = 400, LINK_MS = 300;
-let session = {role: "nobody", word: ""}, socket = null, heardAt = 0, isClosed = false, wanted = [], pictures = [], since = performance.now(), asked = 0;
+let session = {role: "nobody", word: ""}, socket = null, heardAt = 0, isClosed = false, wanted = [], pictures = [], refused = "", since = performance.now(), asked = 0;
 const stopping = [], listeners = [], painters = [];
 export let state = {};
 
@@ -84,7 +84,7 @@ function lost(text) {
 }
 function look() {
   const silent = performance.now() - Math.max(heardAt, since);
-  if (isClosed || silent > LOST_MS) lost(`Lost the console: nothing heard for ${(silent / 1000).toFixed(1)} s. What you see is old. Use the stop button on the robot.`);
+  if (isClosed || silent > LOST_MS) lost(`Lost the console: ${refused || `nothing heard for ${(silent / 1000).toFixed(1)} s`}. What you see is old. Use the stop button on the robot.`);
   else if (heardAt && state.is_alive === false) lost(`Lost the robot: ${state.lost}. What you see is old.`);
   else if (heardAt) lost("");
 }
@@ -98,6 +98,7 @@ function hear(message) {
     state = told;
     heardAt = performance.now();
     isClosed = false;
+    refused = "";
     look();
     pictures = state.pictures;
     show();
@@ -113,8 +114,9 @@ function connect() {
   socket.binaryType = "blob";
   socket.onopen = ask;
   socket.onmessage = hear;
-  socket.onclose = async () => {
+  socket.onclose = async event => {
     isClosed = true;
+    refused = event.reason;
     for (const one of stopping.splice(0)) one({why: "the link is cut"});
     look();
     const answer = await fetch("/api/session", {signal: soon()}).catch(() => null);

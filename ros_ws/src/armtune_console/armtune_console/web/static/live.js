@@ -38,9 +38,14 @@ function showReward(said, reward) {
   put("verdict", reward && reward.verdict);
   put("r-latency", reward && fixed(reward.latency_ms, 1, " ms"));
 }
-await views($("views"), (name, {gate, episode, reward}) => {
-  const p = reward && reward.probability !== null ? `, success ${reward.probability.toFixed(2)}` : "";
-  return `${name}: ${episode ? episode.phase : "-"}${episode && episode.sentence ? `, “${episode.sentence}”` : ""}${p}, gate ${gate ? gate.mode : "-"}, ${gate && gate.holder ? gate.holder : "nobody"} commands`;
+function bounds({threshold, unsure_above}) {
+  if (threshold === null || threshold === undefined) return "";
+  return ` (yes above ${threshold.toFixed(2)}${unsure_above === null || unsure_above === undefined ? "" : `, unsure above ${unsure_above.toFixed(2)}`})`;
+}
+await views($("views"), (name, said) => {
+  const {gate, episode, reward} = said, why = gate && gate.reasons.length ? ` (${gate.reasons.join("; ")})` : "";
+  const p = reward && reward.probability !== null ? `, success ${reward.probability.toFixed(2)}${bounds(said)}` : "";
+  return `${name}: ${episode ? episode.phase : "-"}${episode && episode.sentence ? `, “${episode.sentence}”` : ""}${p}, gate ${gate ? gate.mode : "-"}${why}, ${gate && gate.holder ? gate.holder : "nobody"} commands`;
 });
 onState(said => {
   const {gate, episode, reward, policy, learner, decision, step, joints, machine} = said;
@@ -74,7 +79,7 @@ onState(said => {
   if (said.up) put("nodes", Object.entries(said.up).map(([name, phase]) => phase === "active" ? name : `${name} (${phase})`).join(", "));
 });
 
-$("arm").addEventListener("click", () => { $("confirm").dataset.boot = state.gate.boot_id; $("confirm").showModal(); });
+$("arm").addEventListener("click", () => { $("confirm").dataset.boot = state.gate.boot_id; $("confirm").show(); });  // not modal: STOP stays within reach
 $("no").addEventListener("click", () => $("confirm").close());
 $("yes").addEventListener("click", () => { $("confirm").close(); act("arm", {boot_id: $("confirm").dataset.boot}); });
 $("practise").addEventListener("click", () => act("practise", {episodes: Math.max(0, Math.trunc(Number($("episodes").value) || 0))}));

@@ -31,7 +31,7 @@ function showCounts() {
     ["minutes to 80 % / 90 %", t => Object.entries(t.minutes_to).map(([d, m]) => `${d} ${m["80%"] ?? "-"} / ${m["90%"] ?? "-"}`).join(", ") || "not reached"],
     ["episodes with a person's hand", t => t.interventions], ["policies that acted", t => t.policies],
     ["offers", t => n(t, "offered")], ["accepted", t => n(t, "accepted")], ["reverted", t => n(t, "reverted")], ["refused", t => n(t, "refused")],
-    ["questions to a person (resets)", t => n(t, "question")], ["stops", t => n(t, "stopped")], ["takeovers", t => n(t, "takeover")],
+    ["resets of the scene", t => t.resets ?? "-"], ["questions to a person", t => n(t, "question")], ["stops", t => n(t, "stopped")], ["takeovers", t => n(t, "takeover")],
     ["reward's precision, audited", t => t.precision.says],
     ["false stops, of ends audited", t => t.false_stops.n ? `${t.false_stops.hits} of ${t.false_stops.n}: ${t.false_stops.says}` : "none was audited yet"],
   ];
