@@ -73,8 +73,9 @@ def test_only_our_own_names_are_ours(host: str, ours: bool) -> None:
 
 @pytest.mark.parametrize(
     ("origin", "ours"),
-    ((None, True), ("http://127.0.0.1:8766", True), ("null", False), ("http://127.0.0.1:9", False), ("x", False)),
-)
+    ((None, True), ("http://127.0.0.1:8766", True), ("null", False), ("http://127.0.0.1:9", False), ("x", False),
+     ("http://[", False)),
+)  # fmt: skip
 def test_only_our_own_pages_may_steer(origin: str | None, ours: bool) -> None:
     assert is_own_origin(origin, "127.0.0.1:8766") is ours
 

@@ -37,6 +37,7 @@ from fixtures.teleop import ALONE, KeyHand, Person, TeleopStack, show
         ('{"x": 1.5}', "x: expected a number in"),
         ('{"x": true}', "x: expected a number in"),
         ('{"fly": 1}', "unknown input 'fly'; known: x, y"),
+        ("[" * 4000, "expected"),
         (" " * 5000, "expected at most 4096 characters"),
     ),
 )

@@ -22,12 +22,16 @@ class Server:
         host: Address to serve on.
         port: Port; 0 takes any free one, see ``port``.
         tls: PEM files of the certificate chain and of its key; None serves without TLS.
+        is_proxied: Whether who asks is whom a proxy on this machine names (``X-Forwarded-For``); else anybody here
+            might name another address with each request, and so be never too many.
 
     Raises:
         OSError: when the address is taken, or a file cannot be read.
     """
 
-    def __init__(self, app: Any, host: str, port: int, tls: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, app: Any, host: str, port: int, tls: tuple[str, str] | None = None, is_proxied: bool = False
+    ) -> None:
         try:
             self._socket = socket.create_server((host, port))
         except OSError as why:
@@ -38,7 +42,7 @@ class Server:
         self.port: int = self._socket.getsockname()[1]
         # Few settings: no access log, and a page that is open does not hold up the end.
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws_max_size=1 << 16)
-        config.http = PatientProtocol
+        config.http, config.proxy_headers = PatientProtocol, is_proxied
         config.timeout_graceful_shutdown = 1
         if tls is not None:
             config.ssl_certfile, config.ssl_keyfile = tls

@@ -119,7 +119,7 @@ class Access:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="replace")).digest()  # a half of a character is in no token
 
 
 def is_own_name(host: str, names: Sequence[str]) -> bool:
@@ -133,7 +133,10 @@ def is_own_name(host: str, names: Sequence[str]) -> bool:
 
 def is_own_origin(origin: str | None, host: str) -> bool:
     """Whether a request comes from a page of ours; a program, which names no origin, has no cookie to abuse either."""
-    return origin is None or (origin != "null" and urlsplit(origin).netloc == host)
+    try:
+        return origin is None or (origin != "null" and urlsplit(origin).netloc == host)
+    except ValueError:
+        return False
 
 
 @dataclass

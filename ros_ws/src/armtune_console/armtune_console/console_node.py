@@ -40,7 +40,7 @@ from .views import open_views
 from .web import Counter, Parts, app
 from .web.door import Door
 
-PUMP_S, LOOK_S, VIEW_S = 0.01, 2.0, 0.1
+PUMP_S, LOOK_S, VIEW_S, NOTES = 0.01, 2.0, 0.1, 16
 PER_S, BURST, ENTRIES_PER_S, ENTRIES = 60.0, 240.0, 1 / 12, 5.0
 """Requests of one address: so many a second, so many at once; and tries of a token."""
 SERVICES: dict[str, Any] = {
@@ -107,7 +107,7 @@ class ConsoleNode(ManagedNode):
         door = Door(access, Pace(ENTRIES_PER_S, ENTRIES, clock), f"armtune_{p.port}", bool(p.tls_cert))
         parts = Parts(p, door, self._board, self._film, self._desk, clerk, Counter(), self._note, hand)
         tls = (p.tls_cert, p.tls_key) if p.tls_cert else None
-        server = Server(app(parts, Pace(PER_S, BURST, clock)), p.host, p.port, tls)
+        server = Server(app(parts, Pace(PER_S, BURST, clock)), p.host, p.port, tls, is_proxied=p.is_proxied)
         self._made.callback(server.close)
         address = p.address(server.port)
         self.get_logger().info(f"the console is at {address}")
@@ -156,14 +156,14 @@ class ConsoleNode(ManagedNode):
     # -- what pages ask --------------------------------------------------------------------
 
     def _pump(self) -> None:
-        while self._noted:
-            self._journal.note("act", *self._noted.popleft())
-        for wish in self._desk.take():
+        for wish in self._desk.take():  # before the disk, which a STOP does not wait for
             client = self._asked[wish.act.service]
             if not client.service_is_ready():
                 wish.say(False, f"{wish.act.node} is not there")
                 continue
             client.call_async(_request(wish)).add_done_callback(partial(_answer, wish))
+        for _ in range(min(len(self._noted), NOTES)):
+            self._journal.note("act", *self._noted.popleft())
 
     def _note(self, who: str, act: str, done: bool, why: str) -> None:
         """Tell every page, and the run's journal, who asked for what; from a page's thread."""

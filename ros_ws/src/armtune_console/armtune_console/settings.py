@@ -52,6 +52,11 @@ class ConsoleParams(Checked):
         """Whether only this machine can reach it."""
         return self.host in LOOPBACK
 
+    @property
+    def is_proxied(self) -> bool:
+        """Whether a proxy that does TLS stands before it, whose word on who asks is taken."""
+        return bool(self.names) and not self.tls_cert
+
     def address(self, port: int) -> str:
         """Where a browser finds it, once it is served on a port."""
         host = socket.gethostname() if self.host in ANY else self.host

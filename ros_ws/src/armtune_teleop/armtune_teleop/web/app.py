@@ -55,7 +55,7 @@ def page(link: Link, hosts: Sequence[str] = ()) -> Starlette:
             await socket.close(POLICY_VIOLATION)
             return
         await socket.accept()
-        with contextlib.suppress(WebSocketDisconnect, asyncio.TimeoutError):
+        with contextlib.suppress(WebSocketDisconnect, asyncio.TimeoutError, KeyError):  # the last: no text
             try:
                 while True:
                     text = await asyncio.wait_for(socket.receive_text(), timeout=SILENT_S)
@@ -77,4 +77,7 @@ def asset(name: str) -> bytes:
 
 def _is_own(origin: str | None, host: str) -> bool:
     """Whether a connection comes from our own page, or from a program, which names no origin."""
-    return origin is None or urlsplit(origin).netloc == host
+    try:
+        return origin is None or urlsplit(origin).netloc == host
+    except ValueError:
+        return False

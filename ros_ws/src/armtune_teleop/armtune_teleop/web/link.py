@@ -61,7 +61,7 @@ def read(text: str) -> tuple[dict[str, float], str]:
         return {}, f"expected at most {MAX_CHARS} characters, got {len(text)}"
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}, 'expected JSON, as in {"x": 0.5, "engage": 1}'
     if not isinstance(value, dict):
         return {}, f"expected an object of inputs, got {type(value).__name__}"
