@@ -106,7 +106,7 @@ class Proposer(Node):
         be_punctual()  # a listener that is late misses setpoints, and the gate would be blamed
         super().__init__("proposer")
         self._rng, self._digest, self._seq = np.random.default_rng(0), ActionSpec().digest, 0
-        self.heard: dict[str, list[Any]] = {"setpoints": [], "proposals": [], "decisions": []}
+        self.heard: dict[str, list[Any]] = {"setpoints": [], "proposals": [], "decisions": [], "steps": []}
         self._pub = self.create_publisher(Proposal, topics.proposal("policy"), COMMAND_QOS)
         self._leases = self.create_client(Lease, topics.LEASE)
         self.create_subscription(JointTrajectory, topics.SETPOINT, self._on_setpoint, EVENT_QOS)
@@ -123,6 +123,7 @@ class Proposer(Node):
 
     def _on_tick(self, tick: StepTick) -> None:
         self._tick = tick
+        self.heard["steps"].append((to_ns(tick.stamp), tick.step))
 
     def _propose(self) -> None:
         tick = self._tick

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def measure(
         with beside(stack):
             client = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
             heard = _wait(client, seconds + START_S, what)
-    return {**jitter(heard), **latency(heard)}
+    return {**jitter(heard), **latency(heard), **periods(heard)}
 
 
 def _wait(client: subprocess.Popen[str], seconds: float, what: str) -> dict[str, list[Any]]:
@@ -134,6 +135,17 @@ def latency(heard: dict[str, list[Any]]) -> dict[str, Any]:
         raise RuntimeError(f"expected most proposals to be carried out, got {len(answers)} of {sent}")
     took_ms = [(heard["setpoints"][i][0] - sent_ns) / 1e6 for i, sent_ns in answers]
     return {**percentiles("latency_", took_ms), "latency_max_ms": round(max(took_ms), 3), "proposals": len(took_ms)}
+
+
+def periods(heard: dict[str, list[Any]]) -> dict[str, Any]:
+    """How long a control step takes [ms], by the stamps of the gate's step clock; the first seconds are left out."""
+    steps = heard["steps"]
+    took_ms = [
+        (after_ns - before_ns) / 1e6
+        for (before_ns, first), (after_ns, second) in pairwise(steps)
+        if second == first + 1 and before_ns > steps[0][0] + START_S * 1e9
+    ]
+    return {**percentiles("step_", took_ms), "step_max_ms": round(max(took_ms), 3), "steps": len(took_ms)}
 
 
 def _print(found: dict[str, Any]) -> None:
