@@ -308,6 +308,8 @@ def test_every_page_can_be_read_named_and_reached_by_keys(graph: Graph, person: 
         for scheme in SCHEMES:
             me.page.emulate_media(color_scheme=scheme)
             assert me.faults_of_access() == [], (path, scheme)
+            if path in ("/", "/progress"):
+                me.page.screenshot(path=shots / f"desktop-{path[1:] or 'live'}-{scheme}.png")
     me.page.set_viewport_size({"width": 360, "height": 740})
     me.go("/")
     me.until("() => Number(document.querySelector('figure img').dataset.frames) > 0")
