@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,8 @@ class Library:
                         "episode": row.episode_id, "step": decision.step, "said": decision.said.name.lower(),
                         "sentence": row.sentence, "probability": said[decision.step],
                     })  # fmt: skip
-        waiting.sort(key=lambda item: abs((item["probability"] or 0.0) - 0.5))
+        edge = border((d.said, probability) for one in known for d, probability in one.said)
+        waiting.sort(key=lambda item: abs((item["probability"] or 0.0) - edge))
         return {
             "run": run, "read": len(known), "of": of, "due": waiting[:SHEET], "due_in_all": len(waiting),
             "reviewed": len(reviews), "precision": _rate(precision(reviews)), "recall": _rate(recall(reviews)),
@@ -256,6 +257,14 @@ class Library:
                 self._known[key] = _known(read_episode(path))
             known.append(self._known[key])
         return known, len(files)
+
+
+def border(said: Iterable[tuple[Verdict, float | None]]) -> float:
+    """Return the probability about which a reward's word turns, as it spoke; what is nearest to it is hardest."""
+    heard = [(verdict, probability) for verdict, probability in said if probability is not None]
+    yes = min((p for verdict, p in heard if verdict is Verdict.YES), default=None)
+    no = max((p for verdict, p in heard if verdict is Verdict.NO), default=None)
+    return 0.5 if yes is None or no is None else (yes + no) / 2
 
 
 def _known(one: Episode) -> _Known:
