@@ -15,7 +15,7 @@ INTERFACE_SOURCES := $(shell find $(INTERFACES) -type f)
 
 export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 
-.PHONY: help demo test safety-case clean-root bench build system lint upgrade clean
+.PHONY: help demo test safety-case pictures clean-root bench build system lint upgrade clean
 
 help: ## list what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -33,6 +33,9 @@ test: build ## all tests (ARGS="tests/policies -k store" for some)
 
 safety-case: build ## inject every fault into the real graph, write docs/safety-case.md (in real time: more than ten minutes)
 	$(VENV)/bin/python -m pytest -m fault --every-phase --safety-case docs/safety-case.md $(ARGS)
+
+pictures: build ## the README's pictures of the console anew, from a practice in simulation (Chromium; five minutes)
+	$(VENV)/bin/python tests/console/pictures.py
 
 clean-root: ## every step of the Dockerfile's robot image in a clean Debian (as root, debootstrap; five minutes)
 	$(PYTHON) docker/clean_root.py $(ARGS)
