@@ -107,8 +107,16 @@ class Stick:
     def take(self) -> None:
         """Hold the dead-man until the gate says that the arm is ours."""
         self._stack.until(lambda: time.monotonic_ns() - self._tick_ns < 10**9, what="the gate ticks")
-        self._held = 1
-        self._stack.until(lambda: bool(self._gate) and self._gate[-1].holder == "teleop", what="the arm taken")
+
+        def taken() -> bool:
+            """Press anew: a dead-man that was down before the node heard that the arm is armed counts for nothing."""
+            self._held = 0
+            time.sleep(0.1)
+            self._held = 1
+            time.sleep(0.4)
+            return bool(self._gate) and self._gate[-1].holder == "teleop"
+
+        self._stack.until(taken, what="the arm taken")
 
     def push(self, rng: random.Random) -> tuple[float, float]:
         """Push at a random moment of rest; return ms to the first moving setpoint, and ms from its tick to it."""

@@ -51,8 +51,10 @@ def _old(decisions: Heard, gates: Heard, age_s: float) -> Iterator[str]:
     if not off_ns or max(off_ns) - min(off_ns) > JUMPED_NS:
         return
     for _, d in decisions:
+        if not d.source or (d.source != "policy" and _ns(d.observation_stamp) == 0):  # motions see no picture
+            continue
         age = (_ns(d.stamp) + max(off_ns) - _ns(d.observation_stamp)) / 1e9
-        if d.source and not age <= age_s + SLACK_S:
+        if not age <= age_s + SLACK_S:
             yield f"O3: {d.episode_id} step {d.step} of {d.source} is based on what was {age:.2f} s old"
 
 
