@@ -47,22 +47,27 @@ class Checked:
             _in_range(field.name, value, field.metadata)
 
     @classmethod
-    def from_mapping(cls: type[T], values: Mapping[str, Any]) -> T:
+    def from_mapping(cls: type[T], values: Mapping[str, Any], at: str | None = None) -> T:
         """Build from a plain mapping; unknown and missing keys are refused.
+
+        Args:
+            values: Nested mappings for nested settings.
+            at: How a user calls these settings, blank where keys have no group; the class's name if not given.
 
         Raises:
             ConfigError: naming the key, what was expected and what came.
         """
+        place = cls.__name__ if at is None else at
         fields = {field.name: field for field in dataclasses.fields(cls)}
         if unknown := sorted(str(key) for key in values if key not in fields):
-            raise ConfigError(f"{cls.__name__}: unknown key {unknown[0]!r}; known: {', '.join(sorted(fields))}")
+            raise ConfigError(f"{place or 'settings'}: unknown key {unknown[0]!r}; known: {', '.join(sorted(fields))}")
         for name, field in fields.items():
             if field.default is dataclasses.MISSING and name not in values:
-                raise ConfigError(f"{cls.__name__}: missing key {name!r}")
+                raise ConfigError(f"{place or 'settings'}: missing key {name!r}")
         try:
             return cls(**values)
         except ConfigError as why:
-            raise ConfigError(f"{cls.__name__}.{why}") from None
+            raise ConfigError(f"{place}.{why}" if place else str(why)) from None
 
 
 def flatten(settings: Checked, prefix: str = "") -> dict[str, Any]:
@@ -84,7 +89,7 @@ def _as_declared(name: str, value: Any, hint: Any) -> Any:
     """Return ``value`` as the declared type; ints pass as floats, lists as tuples."""
     origin = typing.get_origin(hint)
     if isinstance(hint, type) and issubclass(hint, Checked) and isinstance(value, Mapping):
-        return hint.from_mapping(value)
+        return hint.from_mapping(value, name)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{name}: expected a list, got {value!r}")

@@ -34,7 +34,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     """
     root = _root()
     checked = [_checked(override, root) for override in [*_paired(overrides), *overrides]]
-    return Config.from_mapping(_plain(_hydra(root, checked)))
+    return Config.from_mapping(_plain(_hydra(root, checked)), at="")
 
 
 def plain(config: Config) -> dict[str, Any]:
@@ -64,7 +64,10 @@ def read(path: Path) -> Config:
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of groups, got {type(values).__name__}")
-    return Config.from_mapping(values)
+    try:
+        return Config.from_mapping(values, at="")
+    except ConfigError as why:
+        raise ConfigError(f"{path}: {why}") from None
 
 
 def options(group: str) -> list[str]:
