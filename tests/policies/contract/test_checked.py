@@ -54,7 +54,9 @@ def test_a_bad_value_is_refused_in_words_that_say_expected_and_got(values: dict[
     assert words in str(refused.value)
 
 
-@pytest.mark.parametrize(("at", "says"), [(None, "Outer.inner.low_m: "), ("", "inner.low_m: "), ("x", "x.inner.low_m: ")])
+@pytest.mark.parametrize(
+    ("at", "says"), [(None, "Outer.inner.low_m: "), ("", "inner.low_m: "), ("x", "x.inner.low_m: ")]
+)
 def test_a_value_within_settings_is_named_as_a_user_would_set_it(at: str | None, says: str) -> None:
     with pytest.raises(ConfigError) as refused:
         Outer.from_mapping({"inner": {"low_m": [2.0]}}, at)
