@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
@@ -22,6 +23,9 @@ from machine import facts
 
 from armtune_policies.store.files import write_whole
 from harness import Stack
+
+settings.register_profile("shared machine", deadline=None)  # what takes long there is not wrong
+settings.load_profile("shared machine")
 
 TESTS = Path(__file__).parent
 ALONE = {"benchmarks", "console", "drivers", "faults", "scenarios", "teleop"}

@@ -26,7 +26,8 @@ def written(folder: Path, name: str) -> str:
 def test_discovery_stays_on_this_machine_whatever_the_middleware(
     middleware: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(RANGE, raising=False)
+    for name in (RANGE, PROFILES_FILE):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RMW_IMPLEMENTATION", middleware)
     made = ros_environment(7)
     assert made[RANGE] == expected
