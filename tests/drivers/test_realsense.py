@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,15 @@ class Leaving:
         return getattr(self._sensor, name)
 
 
-def test_error_of_the_makers_library_is_a_loss_not_the_end(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def soft(camera: Path) -> Iterator[SoftCamera]:
+    """The camera in this process."""
     soft = SoftCamera(camera)
+    yield soft
+    soft.end()
+
+
+def test_error_of_the_makers_library_is_a_loss_not_the_end(soft: SoftCamera, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(realsense, "devices", lambda: [soft])
     source = realsense.RealSense(params().camera, SERIAL, time.time_ns)
     source._sensors = [Leaving(sensor) for sensor in source._sensors]  # its exposure is asked for at the 30th frame
