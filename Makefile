@@ -24,11 +24,12 @@ demo: build ## a simulated arm practises a task pair by itself (FAST=1: two minu
 	$(VENV)/bin/armtune demo $(if $(FAST),--fast) $(ARGS)
 
 # What fails is tried anew and listed as a rerun: bounds in real time depend on what else a machine does.
-# First what may share the machine, on every core; then what may not, one by one. 5 is pytest's "none were chosen".
+# First what may share the machine, on every core; then what may not, one by one, in a process whose crash is tried anew,
+# too. 5 is pytest's "none were chosen".
 PYTEST := $(VENV)/bin/python -m pytest -rR --reruns 2
 test: build ## all tests (ARGS="tests/policies -k store" for some)
 	@OMP_NUM_THREADS=1 $(PYTEST) -n logical --maxprocesses 8 --dist worksteal $(ARGS) -m "not alone"; shared=$$?; \
-	$(PYTEST) $(ARGS) -m alone; alone=$$?; \
+	$(PYTEST) -n 1 $(ARGS) -m alone; alone=$$?; \
 	[ $$shared$$alone != 55 ] && for code in $$shared $$alone; do [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; done
 
 safety-case: build ## inject every fault into the real graph, write docs/safety-case.md (in real time: more than ten minutes)
