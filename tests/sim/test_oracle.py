@@ -217,7 +217,8 @@ def test_time_is_found_when_it_goes_back(at: int, by_ns: int) -> None:
 def test_speed_and_acceleration_are_found_when_the_setpoint_jumps(at: int, column: int, sign: int, by: float) -> None:
     log, events = clean()
     found = rules(changed(log, at, column, sign * (0.05 + by)), events)
-    assert {"joint speed", "joint acceleration"} <= found or (column < 6 and "joint acceleration" in found)
+    assert "joint acceleration" in found
+    assert "joint speed" in found or column < 6 or by < 0.1, "a gripper may close as fast as that, on its way"
     allowed = {
         "joint jerk",
         "joint speed",
