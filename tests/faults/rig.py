@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +116,7 @@ class FaultStack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.up.process.poll() is None:
-            self.up.process.send_signal(signal.SIGINT)
-        with suppress(AssertionError):
-            self.up.ends(timeout_s=15.0)
-        if self.up.process.poll() is None:
-            self.up.process.kill()
+        self.up.end(timeout_s=15.0)
         self._practice.destroy()
         self.stack.__exit__()
 

@@ -17,39 +17,27 @@ SAID = {
 }
 
 
-@pytest.mark.fault("O1")
-def test_no_limit_was_broken_in_any_run(stage: Stage, case: Case) -> None:
+@pytest.fixture
+def played(stage: Stage, case: Case) -> Stage:
+    """The stage when its rows are over."""
     case.by("all rows above")
     stage.close()
     if not stage.stops:
         pytest.skip("no row was run before")
-    case.nothing("a setpoint outside position, speed or acceleration limits", stage.violations)
+    return stage
+
+
+@pytest.mark.fault("O1")
+def test_no_limit_was_broken_in_any_run(played: Stage, case: Case) -> None:
+    case.nothing("a setpoint outside position, speed or acceleration limits", played.violations)
 
 
 @pytest.mark.fault("O2")
-def test_nothing_moved_unless_armed_in_any_run(stage: Stage, case: Case) -> None:
-    case.by("all rows above")
-    stage.close()
-    if not stage.stops:
-        pytest.skip("no row was run before")
-    found = [v for v in stage.violations if "stop" in v or "arming" in v]
+def test_nothing_moved_unless_armed_in_any_run(played: Stage, case: Case) -> None:
+    found = [v for v in played.violations if "stop" in v or "arming" in v]
     case.nothing("motion before arming or after a STOP", found)
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        pytest.param("O3", marks=pytest.mark.fault("O3")),
-        pytest.param("O5", marks=pytest.mark.fault("O5")),
-        pytest.param("O6", marks=pytest.mark.fault("O6")),
-        pytest.param("O7", marks=pytest.mark.fault("O7")),
-        pytest.param("O8", marks=pytest.mark.fault("O8")),
-        pytest.param("O10", marks=pytest.mark.fault("O10")),
-    ],
-)
-def test_no_rule_of_a_run_was_broken_in_any(stage: Stage, case: Case, rule: str) -> None:
-    case.by("all rows above")
-    stage.close()
-    if not stage.stops:
-        pytest.skip("no row was run before")
-    case.nothing(SAID[rule], [text for text in stage.broken if text.startswith(f"{rule}:")])
+@pytest.mark.parametrize("rule", [pytest.param(rule, marks=pytest.mark.fault(rule)) for rule in SAID])
+def test_no_rule_of_a_run_was_broken_in_any(played: Stage, case: Case, rule: str) -> None:
+    case.nothing(SAID[rule], [text for text in played.broken if text.startswith(f"{rule}:")])
