@@ -38,6 +38,16 @@ def test_nothing_moved_unless_armed_in_any_run(played: Stage, case: Case) -> Non
     case.nothing("motion before arming or after a STOP", found)
 
 
-@pytest.mark.parametrize("rule", [pytest.param(rule, marks=pytest.mark.fault(rule)) for rule in SAID])
+@pytest.mark.parametrize(
+    "rule",
+    [  # written out: which row has a test is read off the files
+        pytest.param("O3", marks=pytest.mark.fault("O3")),
+        pytest.param("O5", marks=pytest.mark.fault("O5")),
+        pytest.param("O6", marks=pytest.mark.fault("O6")),
+        pytest.param("O7", marks=pytest.mark.fault("O7")),
+        pytest.param("O8", marks=pytest.mark.fault("O8")),
+        pytest.param("O10", marks=pytest.mark.fault("O10")),
+    ],
+)
 def test_no_rule_of_a_run_was_broken_in_any(played: Stage, case: Case, rule: str) -> None:
     case.nothing(SAID[rule], [text for text in played.broken if text.startswith(f"{rule}:")])
