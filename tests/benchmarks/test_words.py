@@ -47,7 +47,7 @@ def test_slip_is_told_with_what_was_expected(word: str, says: str) -> None:
         (crash.main, ["n=many"], "n: expected a whole number, as in 'n=200', got 'many'"),
         (crash.main, ["kills=3"], "armtune bench crash: expected some of n; got 'kills=3'"),
         (console.main, ["watchers=3"], "armtune bench console: expected some of viewers, seconds; got 'watchers=3'"),
-        (soak.main, ["minutes=long"], "minutes: expected a number, as in 'minutes=3.0', got 'long'"),
+        (soak.main, ["minutes=long"], "minutes: expected a number, as in 'minutes=60.0', got 'long'"),
     ],
 )
 def test_benchmarks_refuse_a_slip_before_they_begin(

@@ -86,4 +86,4 @@ def test_views_are_kept_while_a_person_drives_until_ctrl_c(stack: Stack, tmp_pat
     assert process.returncode == 0 and "1 views in" in said, said
     view = read_views(tmp_path)[0]  # the same pose again is no new view
     assert view.about.base_from_tool is not None and view.picture().shape == (HIGH, WIDE, 3)
-    assert view.about.image_stamp_ns == view.about.joints_stamp_ns
+    assert abs(view.about.image_stamp_ns - view.about.joints_stamp_ns) <= 2 * PERIOD_NS  # either topic may lose one

@@ -52,6 +52,8 @@ def test_steps_go_on_but_one_when_the_same_episode_is_taken_up_again(rig: Rig) -
     assert [rig.period(FORWARD).step for _ in range(2)] == [3, 4]
     rig.lease, _ = rig.gate.acquire("policy", "run-00001", 5.0)
     assert rig.period(FORWARD, episode_id="run-00001").step == 0
+    rig.lease, _ = rig.gate.acquire("policy", "run-00000", 5.0)
+    assert rig.period(FORWARD).step == 6
 
 
 @pytest.mark.parametrize(("stands", "mode"), [("idle", Mode.RUN), ("held", Mode.HOLD), ("stopped", Mode.STOP)])

@@ -25,6 +25,7 @@ from .kinematics import Kinematics
 from .leases import Lease, Leases
 from .proposals import Expected, refusal
 from .settings import GateParams
+from .steps import StepCount
 from .targets import Pose, Target, Targets
 from .wire import sentence
 
@@ -83,7 +84,7 @@ class Gate:
         self._armed, self._stop_reason, self.joint_refusal = False, "", ""
         # of the sequence under one lease
         self._lease_id, self._last_seq, self._from_measured = 0, -1, True
-        self._step, self._episode_id, self._outside = -1, "", -1
+        self._steps = StepCount()
         self._period: _Period | None = None
 
     # -- what is measured ----------------------------------------------------------------
@@ -206,21 +207,14 @@ class Gate:
         return self._leases.release(lease, self._control.now_ns())
 
     def holder(self) -> Lease | None:
-        """The lease in force. A change of holder ends the sequence and passes HOLD.
-
-        Steps count from 0 under a new episode id. Where the same one is taken up again they go
-        on but one: the hole says that nothing is to be learnt across a change of hands. No two
-        periods are the same step of one episode; those outside any have a count of their own.
-        """
+        """The lease in force. A change of holder ends the sequence and passes HOLD."""
         lease = self._leases.holder(self._control.now_ns())
         if (lease.id if lease else 0) != self._lease_id:
             self._lease_id = lease.id if lease else 0
             self._last_seq, self._from_measured = -1, True
             self._evidence.new_holder()
-            if lease and lease.episode_id == self._episode_id != "":
-                self._step += self._step >= 0
-            elif lease and lease.episode_id:
-                self._step, self._episode_id = -1, lease.episode_id
+            if lease:
+                self._steps.take_up(lease.episode_id)
         return lease
 
     # -- one control period --------------------------------------------------------------
@@ -230,12 +224,7 @@ class Gate:
         if self._period is not None:
             raise RuntimeError("begin_period: the last period is still open; end it first")
         lease = self.holder()
-        if lease and lease.episode_id:
-            self._step += 1
-            step = self._step
-        else:
-            self._outside += 1
-            step = self._outside
+        step = self._steps.next(lease.episode_id if lease else "")
         who = (lease.episode_id, step, lease.source, lease.id) if lease else ("", step, "", 0)
         tick = StepTick(stamp_ns, self.boot_id, *who)
         self._period = _Period(tick, self._arm.target)
