@@ -41,7 +41,9 @@ pytestmark = pytest.mark.slow
 ROBOT = compose().robot.name
 QUICK = (
     "task.episode_steps=12",
-    "episode.reset_every_episodes=2",
+    "episode.max_failures=1",
+    "episode.stuck=2",
+    "episode.recoveries=0",  # it asks at once
     "episode.max_aborts=100",
     "experiment.rest_s=0.1",
     "reward.threshold=0.999",
@@ -264,7 +266,7 @@ def test_person_sees_starts_stops_answers_reviews_and_looks_back(graph: Graph, p
     me.mark("mark_success")
 
     me.until("() => !document.getElementById('question').hidden")
-    me.says("asked", "reset the scene, then resume")
+    me.says("asked", "stuck: 2 failures in a row, in both directions")
     page.screenshot(path=shots / "question.png")
     me.press("resume")
     me.says("said", "episode_node: resume done")
