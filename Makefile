@@ -33,7 +33,7 @@ test: build ## all tests (ARGS="tests/policies -k store" for some)
 	[ $$shared$$alone != 55 ] && for code in $$shared $$alone; do [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; done
 
 safety-case: build ## inject every fault into the real graph, write docs/safety-case.md (in real time: more than ten minutes)
-	$(VENV)/bin/python -m pytest -m fault --every-phase --safety-case docs/safety-case.md $(ARGS)
+	$(VENV)/bin/python -m pytest -m fault --every-phase --safety-case=docs/safety-case.md $(ARGS)
 
 pictures: build ## the README's pictures of the console anew, from a practice in simulation (Chromium; five minutes)
 	$(VENV)/bin/python tests/console/pictures.py
