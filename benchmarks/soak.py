@@ -55,7 +55,7 @@ DIE = ("policy_node", "reward_node", "recorder_node", "episode_node", "learner_n
 GENTLE = ("camera.stall", "camera.freeze", "camera.corrupt", "policy.slow", f"{HANG}reward_node", CHILD)
 KINDS = (*INJECTED, *(f"{KILL}{node}" for node in DIE), *(f"{HANG}{node}" for node in (*DIE, "supervisor_node")), CHILD,
          TAKEOVER, STOPPED, ESTOP)  # fmt: skip
-ROBUST = ("learner.restarts=100", "learner.refit_every=2", "safety.restarts=100")
+ROBUST = ("learner.restarts=100", "learner.refit_every=2", "safety.restarts=10")
 ATTENDED = ("teleop=joy", "console=local", "console.port=8798", "camera.rate_hz=15", "camera.width_px=320",
             "camera.height_px=240")  # fmt: skip
 GREW_MB, GREW_FILES = 64.0, 32

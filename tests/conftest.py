@@ -1,6 +1,6 @@
 """Fixtures every test may use, and the plugin that turns the runs of fault rows into the safety case.
 
-``pytest -m fault --safety-case docs/safety-case.md`` writes the page and the run as JSON beside it; any run prints how
+``pytest -m fault --safety-case=docs/safety-case.md`` writes the page and the run as JSON beside it; any run prints how
 many rows passed, were skipped, or have no test.
 """
 

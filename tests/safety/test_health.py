@@ -109,16 +109,37 @@ def test_folder_of_the_run_that_is_gone_is_bad(tmp_path: Path) -> None:
 
 @pytest.mark.fault("F39")
 @pytest.mark.parametrize(("off_ms", "level"), [(1, Level.OK), (-70, Level.WARN), (250, Level.BAD), (-3.6e6, Level.BAD)])
-def test_clock_is_judged_by_its_usual_offset(tmp_path: Path, off_ms: float, level: Level) -> None:
+def test_clock_is_judged_by_the_heartbeat_that_was_least_under_way(tmp_path: Path, off_ms: float, level: Level) -> None:
     one = health(tmp_path)
     for beat in range(BEATS):
         assert found(one, "clock of policy") == Finding(
             "clock of policy", Level.UNKNOWN, f"not known yet, {beat} of {BEATS} heartbeats"
         )
-        late_ms = 900 if beat == 2 else 0  # one beat that was long under way
-        one.heard("policy", beat * 250 * MS + round((off_ms - late_ms) * MS), beat * 250 * MS)
+        under_way_ms = 0 if beat == 2 else 90
+        one.heard("policy", round((beat * 250 + off_ms) * MS), (beat * 250 + under_way_ms) * MS)
         one.heard("stranger", 0, 10**12)
     assert found(one, "clock of policy").level is level
+
+
+@pytest.mark.fault("F39", "F42")
+@pytest.mark.parametrize("stopped_ms", [600, 1500, 60_000])
+def test_clocks_are_well_when_the_supervisor_was_stopped_and_goes_on(tmp_path: Path, stopped_ms: int) -> None:
+    one = health(tmp_path)
+    for beat in range(BEATS):
+        one.heard("policy", beat * 250 * MS, beat * 250 * MS + MS)
+    last_ms = BEATS * 250
+    for waited_ms in range(0, stopped_ms, 250):
+        one.heard("policy", (last_ms + waited_ms) * MS, (last_ms + stopped_ms) * MS + waited_ms)
+        assert found(one, "clock of policy").level is Level.OK
+
+
+@pytest.mark.fault("F39")
+@pytest.mark.parametrize("by_ms", [-250, 250])
+def test_clock_that_is_set_is_found_once_newer_heartbeats_say_so(tmp_path: Path, by_ms: int) -> None:
+    one = health(tmp_path)
+    for beat in range(2 * BEATS + 1):
+        one.heard("policy", (beat * 250 + by_ms * (beat >= BEATS)) * MS, beat * 250 * MS)
+    assert found(one, "clock of policy").level is Level.BAD
 
 
 @pytest.mark.fault("F39")

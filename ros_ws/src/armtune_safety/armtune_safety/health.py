@@ -14,12 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from statistics import median
 
 from .settings import SupervisorParams
 
 BEATS = 5
-"""Heartbeats over which a clock is judged: one that was long under way says nothing."""
+"""Heartbeats over which a clock is judged: by the one that was least under way, for delay makes any clock look late."""
 UNKNOWN_LOOKS = 5
 """For so many looks a clock that is not known yet counts as unfit; a spare node that never starts keeps nobody out."""
 COOLER_C, TWICE = 5.0, 2.0
@@ -49,10 +48,14 @@ class Health:
     def __init__(self, params: SupervisorParams, system: Path = Path("/")) -> None:
         self._params, self._system, self._looks = params, system, 0
         self._off_s: dict[str, deque[float]] = {name: deque(maxlen=BEATS) for name in params.nodes}
+        self._newest: dict[str, tuple[int, int]] = {}
 
     def heard(self, node: str, stamp_ns: int, now_ns: int) -> None:
         """Note when a heartbeat was sent by its node's wall clock, and when it came by ours."""
-        if node in self._off_s:
+        sent_ns, came_ns = self._newest.get(node, (stamp_ns, now_ns))
+        self._newest[node] = stamp_ns, now_ns
+        waited = now_ns - came_ns < (stamp_ns - sent_ns) / 2  # in a queue, while it was us who were stopped
+        if node in self._off_s and not waited:
             self._off_s[node].append((stamp_ns - now_ns) / 1e9)
 
     def look(self) -> tuple[Finding, ...]:
@@ -75,8 +78,8 @@ class Health:
             text = ", ".join(f"{rail} {power:.1f} W" for rail, power in watts.items())
             yield Finding("power", Level.OK, text)
         for node, off_s in self._off_s.items():
-            if len(off_s) == BEATS:
-                off = median(off_s)
+            if len(off_s) >= BEATS:
+                off = max(off_s)
                 level = Level.BAD if not abs(off) < s.clock_s else Level(not abs(off) < s.clock_warn_s)
                 text = f"{1e3 * off:+.0f} ms off ours, at most {1e3 * s.clock_s:.0f}; synchronise them, as by chrony"
                 yield Finding(f"clock of {node}", level, text)
