@@ -43,15 +43,27 @@ SO101 = (
     Joint((0, -0.0611, 0.0181), (PI / 2, 0.0486795, PI), (0, 0, 1)),
     Joint((-0.0079, -0.000218121, -0.0981274), (0, PI / 2, 0), (0, 0, 0)),
 )  # fmt: skip
-CHAINS = {"wxai": WXAI, "so101": SO101}
+# frankarobotics/libfranka, test/fr3.urdf; the last row is hand_tcp of franka_description, turned as our tool is
+FR3 = (
+    Joint((0, 0, 0.333), (0, 0, 0), (0, 0, 1)), Joint((0, 0, 0), (-PI / 2, 0, 0), (0, 0, 1)),
+    Joint((0, -0.316, 0), (PI / 2, 0, 0), (0, 0, 1)), Joint((0.0825, 0, 0), (PI / 2, 0, 0), (0, 0, 1)),
+    Joint((-0.0825, 0.384, 0), (-PI / 2, 0, 0), (0, 0, 1)), Joint((0, 0, 0), (PI / 2, 0, 0), (0, 0, 1)),
+    Joint((0.088, 0, 0), (PI / 2, 0, 0), (0, 0, 1)),
+    Joint((0, 0, 0.107 + 0.1034), (PI, -PI / 2, -PI / 4), (0, 0, 0)),
+)  # fmt: skip
+CHAINS = {"wxai": WXAI, "so101": SO101, "fr3": FR3}
 # The same files' limits [deg], the finger's [m, rad of a jaw of 0.1 m]
 LIMITS_DEG = {
     "wxai": ((-175, 175), (0, 180), (0, 135), (-90, 90), (-90, 90), (-180, 180)),
     "so101": ((-110, 110), (-100, 100), (-96.83, 96.83), (-95, 95), (-157.21, 162.79)),
+    "fr3": (
+        (-157.5691, 157.5691), (-102.6626, 102.6626), (-166.5302, 166.5302), (-174.6433, -8.3537),
+        (-161.0069, 161.0069), (30.9924, 259.0056), (-173.0103, 173.0103),
+    ),
 }
 NO_WIDER = 1e-5
 """What rounding may add [rad, m]."""
-FINGERS = {"wxai": (0.0, 0.044), "so101": (-0.0174533, 0.174533)}
+FINGERS = {"wxai": (0.0, 0.044), "so101": (-0.0174533, 0.174533), "fr3": (0.0, 0.04)}
 
 
 @cache
@@ -148,6 +160,16 @@ def test_no_bound_is_exceeded_by_streams_of_anything(arm: str) -> None:
     assert not bad, f"{len(bad)} of {STREAMS} streams; streams.run(seed, arm={arm!r}) plays one again\n{said}"
     assert counts["accepted"] > STREAMS and counts["moved"] > 0.8 * STREAMS, counts
     assert all(counts[theme] > 0.5 * STREAMS / len(THEMES) for theme in THEMES), counts
+
+
+def test_franka_that_stops_before_a_joints_end_is_slower_than_the_robot_lets_it_be_there() -> None:
+    """What ``position_based_velocity_limits`` of the same URDF say: offset [rad/s], deceleration [rad/s2] a joint."""
+    robot, margin = params_of("fr3").robot, params_of("fr3").safety.joint_margin_rad
+    offsets, decelerations = np.array([0.3, 0.2, 0.2, 0.3, 0.35, 0.35, 0.35]), np.array([6, 2.585, 3.5, 4, 17, 5.5, 17])
+    for way in np.linspace(0.0, 3.0, 3000):
+        ours = np.minimum(robot.joint_velocity_rad_s, np.sqrt(2 * np.array(robot.joint_acceleration_rad_s2) * way))
+        robots = np.minimum(robot.joint_velocity_rad_s, np.sqrt(2 * decelerations * (way + margin)) - offsets)
+        assert np.all(ours <= robots), f"{way:.3f} rad before it stops"
 
 
 # -- five joints -------------------------------------------------------------------------
