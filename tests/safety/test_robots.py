@@ -63,6 +63,8 @@ LIMITS_DEG = {
 }
 NO_WIDER = 1e-5
 """What rounding may add [rad, m]."""
+PERIODS = {"wxai": 20, "so101": 20, "fr3": 60}
+"""Seven joints may have the tool at home with the elbow anywhere, and it is a long way back."""
 FINGERS = {"wxai": (0.0, 0.044), "so101": (-0.0174533, 0.174533), "fr3": (0.0, 0.04)}
 
 
@@ -147,7 +149,7 @@ def test_arm_comes_home_from_anywhere_in_the_workspace(arm: str) -> None:
         rig.q = np.append(q, 0.5)
         rig.alive()
         rig.armed()
-        for _ in range(20):
+        for _ in range(PERIODS[arm]):
             rig.gate.on_supervisor()
             rig.period([*home, 1.0], kind=Kind.JOINT_TARGET)
         assert rig.q[:-1] == pytest.approx(home, abs=0.02)
@@ -162,14 +164,12 @@ def test_no_bound_is_exceeded_by_streams_of_anything(arm: str) -> None:
     assert all(counts[theme] > 0.5 * STREAMS / len(THEMES) for theme in THEMES), counts
 
 
-def test_franka_that_stops_before_a_joints_end_is_slower_than_the_robot_lets_it_be_there() -> None:
-    """What ``position_based_velocity_limits`` of the same URDF say: offset [rad/s], deceleration [rad/s2] a joint."""
-    robot, margin = params_of("fr3").robot, params_of("fr3").safety.joint_margin_rad
-    offsets, decelerations = np.array([0.3, 0.2, 0.2, 0.3, 0.35, 0.35, 0.35]), np.array([6, 2.585, 3.5, 4, 17, 5.5, 17])
-    for way in np.linspace(0.0, 3.0, 3000):
-        ours = np.minimum(robot.joint_velocity_rad_s, np.sqrt(2 * np.array(robot.joint_acceleration_rad_s2) * way))
-        robots = np.minimum(robot.joint_velocity_rad_s, np.sqrt(2 * decelerations * (way + margin)) - offsets)
-        assert np.all(ours <= robots), f"{way:.3f} rad before it stops"
+def test_franka_bounded_as_its_page_says_is_slower_than_the_robot_allows_wherever_it_may_go() -> None:
+    """Near an end d away it allows sqrt(2 * deceleration * d) - offset (the same URDF); never more than its limit."""
+    robot, safety = params_of("fr3").robot, gate_params(arm="fr3", joint_margin_rad=0.25, joint_speed_scale=0.3).safety
+    offset, deceleration = np.array([0.3, 0.2, 0.2, 0.3, 0.35, 0.35, 0.35]), np.array([6, 2.585, 3.5, 4, 17, 5.5, 17])
+    allowed = np.sqrt(2.0 * deceleration * safety.joint_margin_rad) - offset
+    assert np.all(np.array(robot.joint_velocity_rad_s) * safety.joint_speed_scale <= allowed)
 
 
 # -- five joints -------------------------------------------------------------------------

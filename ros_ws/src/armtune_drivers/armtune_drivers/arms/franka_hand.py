@@ -15,8 +15,8 @@ from .base import ArmFault
 _LOG = logging.getLogger(__name__)
 _SHUT = 0.1
 """An opening below this is a grasp: the hand closes until it holds something, with force; above, it goes to a width."""
-_NEWS = 0.05
-"""An opening this far from the last one given to the hand is given to it."""
+_NEWS, _REST = 0.05, 0.01
+"""An opening this far from the last one given to the hand is given to it: while it changes, and when it has come to rest."""
 _WIDEST_M = 0.0815
 """Of a hand that was homed, with some play of its 0.08 m; other fingers are another robot."""
 _STOP_S = 2.0
@@ -74,6 +74,7 @@ class Hand:
         self._thread.join(timeout=_STOP_S)
 
     def _follow(self) -> None:
+        before: float | None = None
         try:
             while not self._quit.is_set():
                 self.width_m = self._gripper.state.width  # waits for the next packet
@@ -81,15 +82,16 @@ class Hand:
                     self._end(self._running)
                     self._running = None
                 wanted = self._wanted
-                if self._running is None and wanted is not None and self._is_news(wanted):
+                if self._running is None and wanted is not None and self._is_news(wanted, wanted == before):
                     self._given, self._running = wanted, self._start(wanted)
+                before = wanted
         except Exception as why:
             self._fault = f"{why}".strip().splitlines()[0] or type(why).__name__
 
-    def _is_news(self, wanted: float) -> bool:
+    def _is_news(self, wanted: float, is_at_rest: bool) -> bool:
         assert self._given is not None
         is_grasp, was_grasp = wanted < _SHUT, self._given < _SHUT
-        return is_grasp != was_grasp or (not is_grasp and abs(wanted - self._given) > _NEWS)
+        return is_grasp != was_grasp or (not is_grasp and abs(wanted - self._given) > (_REST if is_at_rest else _NEWS))
 
     def _start(self, opening: float) -> Any:
         if opening < _SHUT:  # whatever it closes on is what was meant
