@@ -15,7 +15,8 @@ from fixtures.arms import CONFIGS, Held, shipped
 from fixtures.franka_robot import FrankaRobot
 
 if MISSING := [name for name in ("franky", "franka_sim") if importlib.util.find_spec(name) is None]:
-    pytest.skip(f"{', '.join(MISSING)} not installed: see constraints/franka.txt", allow_module_level=True)
+    mend = "pip install --no-deps -r constraints/franka.txt"
+    pytest.skip(f"{', '.join(MISSING)} not installed: {mend}", allow_module_level=True)
 
 PATIENT = {"reply_s": 0.05, "lost_in_a_row": 8}
 """The simulated robot shares two cores with the tests."""
@@ -47,19 +48,18 @@ def test_it_holds_follows_and_says_when_the_robot_is_gone(fr3: FrankaRobot) -> N
         assert rest.position == pytest.approx(goal, abs=0.03), "and it holds where it is when setpoints fall silent"
         assert fr3.state()["mode"] == "TORQUE"
         fr3.kill()
-        with pytest.raises(ArmFault, match="check its power|is the arm on"):
+        with pytest.raises(ArmFault, match=r"check its power|is the arm on"):
             arm.steps(lambda _: False)
 
 
 def test_robot_has_the_tool_where_our_model_has_it(fr3: FrankaRobot) -> None:
     robot = told("").robot
     kinematics = Kinematics(robot, CONFIGS / "robot" / robot.mjcf)
+    franky = importlib.import_module("franky")
     with Held(told(fr3.address)) as arm:
-        state = arm.adapter._driver.state  # type: ignore[attr-defined]
-        makers = arm.adapter._driver.model  # type: ignore[attr-defined]
+        driver = arm.adapter._driver  # type: ignore[attr-defined]
+        makers, state = driver.model, driver.state
         for q in np.random.default_rng(0).uniform(robot.joint_lower_rad, robot.joint_upper_rad, (20, robot.dof)):
-            import franky
-
             flange = makers.pose(franky.Frame.Flange, q, state.F_T_EE, state.EE_T_K)
             p, r = kinematics.tool_pose(q)
             assert p - r[:, 0] * 0.1034 == pytest.approx(flange.translation, abs=1e-4), "less the hand's length"
@@ -76,13 +76,13 @@ def test_robot_that_stops_by_itself_is_a_fault_in_its_own_words(fr3: FrankaRobot
     with Held(told(fr3.address)) as arm:
         arm.steps(lambda r: r is not None)
         fr3.reflex()
-        with pytest.raises(ArmFault, match="cartesian_reflex.*; mend the cause, then clear it in Desk"):
+        with pytest.raises(ArmFault, match=r"cartesian_reflex.*; mend the cause, then clear it in Desk"):
             arm.steps(lambda _: False)
 
 
 def test_robot_in_error_is_not_taken_and_cleared_by_a_person_only() -> None:
     with FrankaRobot(is_in_reflex=True) as fr3:
-        refused = pytest.raises(ArmFault, match="the robot says .*cartesian_reflex.*clear it in Desk")
+        refused = pytest.raises(ArmFault, match=r"the robot says .*cartesian_reflex.*clear it in Desk")
         with refused, Held(told(fr3.address)):
             pass
         leave = {**shipped("arm", "fr3"), "port": fr3.address, "may_go_limp": True, **PATIENT}

@@ -1,4 +1,4 @@
-"""Franka Research 3 through franky, over the maker's libfranka: a controller on the network that wants a torque each ms.
+"""Franka Research 3 through franky, over the maker's libfranka: a controller that wants a torque every millisecond.
 
 franky's own 1 kHz loop pulls the joints to the newest setpoint, by springs and dampers; what we send is the setpoint.
 (It also has position motions, to be replaced while they run. Sent at 100 Hz and with packets lost they ran away from
@@ -9,7 +9,6 @@ itself at them, and twenty packets lost in a row stop it, too. They are read out
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +43,7 @@ class Franka:
         self._robot, self._arm = robot, arm
         self._may_clear = arm.may_go_limp
         self._driver: Any = None
-        self._hand: Hand | None = None
+        self._hand: Any = None
         self._motion: Any = None
         self._heard_ms, self._heard_s = -1, 0.0
         self._silent_s = (arm.lost_in_a_row + 1) * (1.0 / arm.rate_hz + arm.reply_s)
@@ -78,9 +77,8 @@ class Franka:
         if (mode := state.robot_mode) != franky.RobotMode.Idle:
             raise ArmFault(f"{self._arm.port}: expected the robot idle, got {mode.name}; release its stop, see Desk")
         width_m = 2.0 * abs(self._robot.gripper_open_m - self._robot.gripper_closed_m)
-        self._hand = self._asked(
-            lambda: Hand(franky.Gripper(self._arm.port), width_m, self._arm.grip_effort * FORCE_N)
-        )
+        force_n = self._arm.grip_effort * FORCE_N
+        self._hand = self._asked(lambda: Hand(franky.Gripper(self._arm.port), width_m, force_n))
 
     def engage(self) -> Array:
         """See ``base.Adapter``."""
@@ -96,7 +94,7 @@ class Franka:
             end_s = time.monotonic() + _STOP_S
             while self._driver.state.robot_mode != franky.RobotMode.Move and self._driver.is_in_control:
                 if time.monotonic() > end_s:
-                    raise ArmFault(f"{self._arm.port}: the robot did not let us take hold within {_STOP_S:g} s; {_CLEAR}")
+                    raise ArmFault(f"{self._arm.port}: the robot gave no hold in {_STOP_S:g} s; {_CLEAR}")
                 time.sleep(_STEP_S)
             self._heard_s = time.monotonic()
             return self._placed(here)
@@ -117,7 +115,6 @@ class Franka:
         """See ``base.Adapter``."""
         import franky
 
-        assert self._hand is not None
         if not np.isfinite(setpoint).all():
             raise ArmFault(f"{self._arm.port}: expected a finite setpoint, got {setpoint}")
         self._asked(lambda: self._motion.set_reference(franky.JointReference(q=setpoint[:-1])))
@@ -138,8 +135,8 @@ class Franka:
         arrived = float(state.control_command_success_rate)
         efforts = ", ".join(f"{name} {nm:.1f}" for name, nm in zip(self._robot.joints, state.tau_J))
         facts = {"effort_nm": efforts, "commands_arrived": f"{arrived:.2f}"}
-        poor = "" if arrived > _POOR else f"{arrived:.0%} of commands arrive in time; real-time kernel, cable to the robot?"
-        return Reading(self._placed(state.q), facts, poor)
+        poor = f"{arrived:.0%} of commands arrive in time; look at the kernel, and the cable to the robot"
+        return Reading(self._placed(state.q), facts, "" if arrived > _POOR else poor)
 
     def _is_new(self, number: int) -> bool:
         now_s = time.monotonic()
@@ -154,9 +151,7 @@ class Franka:
         return False
 
     def _placed(self, q_rad: Any) -> Array:
-        assert self._hand is not None
-        opening = self._hand.opening
-        return np.array([*q_rad, opening if math.isfinite(opening) else math.nan])
+        return np.array([*q_rad, self._hand.opening])
 
     def close(self) -> None:
         """See ``base.Adapter``; a robot that is let go holds itself. One that does not answer is left as it is."""

@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 _SHUT = 0.1
 """An opening below this is a grasp: the hand closes until it holds something, with force; above, it goes to a width."""
 _NEWS, _REST = 0.05, 0.01
-"""An opening this far from the last one given to the hand is given to it: while it changes, and when it has come to rest."""
+"""An opening this far from the last one given to the hand is given to it: while it changes, and once it rests."""
 _WIDEST_M = 0.0815
 """Of a hand that was homed, with some play of its 0.08 m; other fingers are another robot."""
 _STOP_S = 2.0
@@ -43,8 +43,7 @@ class Hand:
                 f"the hand opens to {state.max_width:g} m, expected {open_m:g}; home it in Desk, with nothing in it"
             )
         self.width_m: float = state.width
-        self._wanted: float | None = None
-        self._given: float | None = None
+        self._wanted = self._given = self.width_m / open_m
         self._running: Any = None
         self._fault = ""
         self._quit = threading.Event()
@@ -63,9 +62,7 @@ class Hand:
         return self.width_m / self._open_m
 
     def follow(self, opening: float) -> None:
-        """Ask for an opening; the newest counts. The one it has at first moves nothing."""
-        if self._given is None:
-            self._given = opening
+        """Ask for an opening; the newest counts."""
         self._wanted = opening
 
     def close(self) -> None:
@@ -74,7 +71,7 @@ class Hand:
         self._thread.join(timeout=_STOP_S)
 
     def _follow(self) -> None:
-        before: float | None = None
+        before = self._wanted
         try:
             while not self._quit.is_set():
                 self.width_m = self._gripper.state.width  # waits for the next packet
@@ -82,14 +79,13 @@ class Hand:
                     self._end(self._running)
                     self._running = None
                 wanted = self._wanted
-                if self._running is None and wanted is not None and self._is_news(wanted, wanted == before):
+                if self._running is None and self._is_news(wanted, wanted == before):
                     self._given, self._running = wanted, self._start(wanted)
                 before = wanted
         except Exception as why:
             self._fault = f"{why}".strip().splitlines()[0] or type(why).__name__
 
     def _is_news(self, wanted: float, is_at_rest: bool) -> bool:
-        assert self._given is not None
         is_grasp, was_grasp = wanted < _SHUT, self._given < _SHUT
         return is_grasp != was_grasp or (not is_grasp and abs(wanted - self._given) > (_REST if is_at_rest else _NEWS))
 
