@@ -69,10 +69,10 @@ class Franka:
         may_clear, self._may_clear = self._may_clear, False  # a person looks on at the start only
         # kept by this object alone: who drops the last reference to it hangs up, and the robot takes one caller
         self._driver = self._asked(lambda: franky.Robot(self._arm.port, realtime_config=kind))
-        if may_clear and self._driver.has_errors:
+        if may_clear and self._asked(lambda: self._driver.has_errors):
             self._asked(lambda: self._driver.recover_from_errors())
-        state = self._asked(lambda: self._driver.state)
-        if self._driver.has_errors:
+        has_errors, state = self._asked(lambda: (self._driver.has_errors, self._driver.state))
+        if has_errors:
             raise ArmFault(f"{self._arm.port}: the robot says {state.current_errors}; {_CLEAR}")
         if (mode := state.robot_mode) != franky.RobotMode.Idle:
             raise ArmFault(f"{self._arm.port}: expected the robot idle, got {mode.name}; release its stop, see Desk")
