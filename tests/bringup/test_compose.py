@@ -45,6 +45,7 @@ def test_robot_and_the_arm_of_its_name_bring_each_other_unless_another_is_asked_
         config = compose([asked])
         assert (config.robot.name, config.arm.adapter) == ("so101", "feetech")
     assert compose(["arm=wxai"]).robot.dof == 6
+    assert compose(["arm=fr3"]).robot.dof == 7
     assert compose(["arm=ros2_control"]).robot.name == "wx250s", "there is no robot of that name"
     both = compose(["robot=wx250s", "arm=so101"])
     assert (both.robot.name, both.arm.adapter) == ("wx250s", "feetech")

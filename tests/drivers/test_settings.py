@@ -33,9 +33,10 @@ def test_path_says_which_cameras_exist_when_the_name_is_unknown() -> None:
         CameraParams().path_of("back")
 
 
+@pytest.mark.parametrize("arm", ["wxai", "fr3"])
 @pytest.mark.parametrize(("name", "value"), [("watchdog_s", 0.05), ("lost_share", 0.1)])
-def test_bound_that_a_widowx_ai_cannot_keep_is_refused(name: str, value: float) -> None:
-    wxai = yaml.safe_load((FILES[0].parents[1] / "arm/wxai.yaml").read_text())
-    ArmParams.from_mapping(wxai)
-    with pytest.raises(ConfigError, match=f"{name}: expected .*, got {value:g}; trossen: .*, leave it out"):
-        ArmParams.from_mapping({**wxai, name: value})
+def test_bound_that_an_arm_cannot_keep_is_refused(arm: str, name: str, value: float) -> None:
+    shipped = yaml.safe_load((FILES[0].parents[1] / f"arm/{arm}.yaml").read_text())
+    adapter = ArmParams.from_mapping(shipped).adapter
+    with pytest.raises(ConfigError, match=f"{name}: expected .*, got {value:g}; {adapter}: .*, leave it out"):
+        ArmParams.from_mapping({**shipped, name: value})

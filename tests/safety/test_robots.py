@@ -43,15 +43,29 @@ SO101 = (
     Joint((0, -0.0611, 0.0181), (PI / 2, 0.0486795, PI), (0, 0, 1)),
     Joint((-0.0079, -0.000218121, -0.0981274), (0, PI / 2, 0), (0, 0, 0)),
 )  # fmt: skip
-CHAINS = {"wxai": WXAI, "so101": SO101}
+# frankarobotics/libfranka, test/fr3.urdf; the last row is hand_tcp of franka_description, turned as our tool is
+FR3 = (
+    Joint((0, 0, 0.333), (0, 0, 0), (0, 0, 1)), Joint((0, 0, 0), (-PI / 2, 0, 0), (0, 0, 1)),
+    Joint((0, -0.316, 0), (PI / 2, 0, 0), (0, 0, 1)), Joint((0.0825, 0, 0), (PI / 2, 0, 0), (0, 0, 1)),
+    Joint((-0.0825, 0.384, 0), (-PI / 2, 0, 0), (0, 0, 1)), Joint((0, 0, 0), (PI / 2, 0, 0), (0, 0, 1)),
+    Joint((0.088, 0, 0), (PI / 2, 0, 0), (0, 0, 1)),
+    Joint((0, 0, 0.107 + 0.1034), (PI, -PI / 2, -PI / 4), (0, 0, 0)),
+)  # fmt: skip
+CHAINS = {"wxai": WXAI, "so101": SO101, "fr3": FR3}
 # The same files' limits [deg], the finger's [m, rad of a jaw of 0.1 m]
 LIMITS_DEG = {
     "wxai": ((-175, 175), (0, 180), (0, 135), (-90, 90), (-90, 90), (-180, 180)),
     "so101": ((-110, 110), (-100, 100), (-96.83, 96.83), (-95, 95), (-157.21, 162.79)),
-}
+    "fr3": (
+        (-157.5691, 157.5691), (-102.6626, 102.6626), (-166.5302, 166.5302), (-174.6433, -8.3537),
+        (-161.0069, 161.0069), (30.9924, 259.0056), (-173.0103, 173.0103),
+    ),
+}  # fmt: skip
 NO_WIDER = 1e-5
 """What rounding may add [rad, m]."""
-FINGERS = {"wxai": (0.0, 0.044), "so101": (-0.0174533, 0.174533)}
+PERIODS = {"wxai": 20, "so101": 20, "fr3": 60}
+"""Seven joints may have the tool at home with the elbow anywhere, and it is a long way back."""
+FINGERS = {"wxai": (0.0, 0.044), "so101": (-0.0174533, 0.174533), "fr3": (0.0, 0.04)}
 
 
 @cache
@@ -135,7 +149,7 @@ def test_arm_comes_home_from_anywhere_in_the_workspace(arm: str) -> None:
         rig.q = np.append(q, 0.5)
         rig.alive()
         rig.armed()
-        for _ in range(20):
+        for _ in range(PERIODS[arm]):
             rig.gate.on_supervisor()
             rig.period([*home, 1.0], kind=Kind.JOINT_TARGET)
         assert rig.q[:-1] == pytest.approx(home, abs=0.02)
@@ -148,6 +162,14 @@ def test_no_bound_is_exceeded_by_streams_of_anything(arm: str) -> None:
     assert not bad, f"{len(bad)} of {STREAMS} streams; streams.run(seed, arm={arm!r}) plays one again\n{said}"
     assert counts["accepted"] > STREAMS and counts["moved"] > 0.8 * STREAMS, counts
     assert all(counts[theme] > 0.5 * STREAMS / len(THEMES) for theme in THEMES), counts
+
+
+def test_franka_bounded_as_its_page_says_is_slower_than_the_robot_allows_wherever_it_may_go() -> None:
+    """Near an end d away it allows sqrt(2 * deceleration * d) - offset (the same URDF); never more than its limit."""
+    robot, safety = params_of("fr3").robot, gate_params(arm="fr3", joint_margin_rad=0.25, joint_speed_scale=0.3).safety
+    offset, deceleration = np.array([0.3, 0.2, 0.2, 0.3, 0.35, 0.35, 0.35]), np.array([6, 2.585, 3.5, 4, 17, 5.5, 17])
+    allowed = np.sqrt(2.0 * deceleration * safety.joint_margin_rad) - offset
+    assert np.all(np.array(robot.joint_velocity_rad_s) * safety.joint_speed_scale <= allowed)
 
 
 # -- five joints -------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from fixtures.up import UP_S, Up
 from harness import own_domain
 
 pytestmark = pytest.mark.slow
-ARMS = ("wx250s", "wxai", "so101")
+ARMS = ("wx250s", "wxai", "so101", "fr3")
 REST_S = 0.5
 ENDLESS = ("--practice", "task.episode_steps=1000", "reward.threshold=0.999")
 
@@ -132,7 +132,7 @@ def test_arm_rests_and_is_stopped_when_its_cameras_node_dies_or_hangs(
 
 
 @pytest.mark.fault("F49")
-@pytest.mark.parametrize("arm", ("wx250s", "wxai"), indirect=True)
+@pytest.mark.parametrize("arm", ("wx250s", "wxai", "fr3"), indirect=True)
 def test_gate_stops_and_what_ails_the_arm_is_said_when_a_joint_is_overloaded_or_hot(up, arm: Plugged) -> None:
     one = practising(up, arm)
     arm.ail()

@@ -68,12 +68,16 @@ class CameraNodeParams(Checked):
 
 TAKES = ("joint_trajectory", "commands")
 """JointTrajectoryController, and the forward and joint group position controllers."""
-ADAPTERS = ("dynamixel", "feetech", "trossen", "ros2_control")
+ADAPTERS = ("dynamixel", "feetech", "trossen", "franka", "ros2_control")
 _WITHOUT = {
     "trossen": {
         "watchdog_s": "its controller has no watchdog that can be set",
         "lost_share": "its answers are borne by arm.lost_in_a_row alone",
-    }
+    },
+    "franka": {
+        "watchdog_s": "the robot stops by itself after 20 ms, which cannot be set",
+        "lost_share": "the robot counts what it loses itself",
+    },
 }
 """Bounds that an adapter cannot keep, and why: a tighter one than the default would be an empty promise."""
 

@@ -18,6 +18,7 @@ from .base import SETTLE_NS, Adapter, ArmFault, Reading
 _ADAPTERS = {
     "dynamixel": ("Dynamixel", "dynamixel_sdk", "dynamixel-sdk"),
     "feetech": ("Feetech", "scservo_sdk", "feetech-servo-sdk"),
+    "franka": ("Franka", "franky", "franky-control"),
     "trossen": ("Trossen", "trossen_arm", "trossen_arm"),
 }
 """By module: the adapter, what it imports, and the package that has it."""
