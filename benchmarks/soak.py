@@ -175,20 +175,13 @@ def _hung(graph: FaultStack, name: str) -> Iterator[None]:
 @contextmanager
 def _person(graph: FaultStack, one: Upset, hand: JoyHand | None) -> Iterator[None]:
     """What a person does; whither they push follows from how long, so from the seed."""
-    from std_msgs.msg import Bool
-
-    from armtune_policies.contract import topics
-    from armtune_safety.managed_node import LATCHED_QOS
-
     if one.kind == STOPPED:
         graph.stop()
         yield
     elif one.kind == ESTOP:
-        line = graph.stack.publisher(graph.full(topics.ESTOP), Bool, LATCHED_QOS)
-        line.publish(Bool(data=True))
+        graph.estop(True)
         yield
-        line.publish(Bool(data=False))
-        graph.stack.node.destroy_publisher(line)
+        graph.estop(False)
     elif hand is not None:
         turn = 1000.0 * one.lasts_s
         hand.move(np.array([np.sin(turn), np.cos(turn), np.sin(3.0 * turn)]))
