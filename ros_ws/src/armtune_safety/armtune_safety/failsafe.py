@@ -139,9 +139,8 @@ class Standing:
 
 def decide(facts: Facts, safety: SafetyParams, latched: frozenset[str]) -> Standing:
     """Ask every row; those latched before stay in force."""
-    broken = {rule.name for rule in RULES if rule.broken(facts, safety)}
-    latched = latched | {rule.name for rule in RULES if rule.latched and rule.name in broken}
-    return Standing(tuple(rule for rule in RULES if rule.name in broken | latched), latched)
+    rules = tuple([rule for rule in RULES if rule.name in latched or rule.broken(facts, safety)])
+    return Standing(rules, latched.union([rule.name for rule in rules if rule.latched]))
 
 
 def is_away(tracking_m: float, tracking_rad: float, blocked_s: float, safety: SafetyParams) -> bool:
