@@ -33,6 +33,7 @@ from armtune_safety.controller import Controller
 from armtune_safety.managed_node import CAMERA_QOS, COMMAND_QOS, EVENT_QOS, LATCHED_QOS, to_ns, to_stamp
 from armtune_safety.punctual import be_punctual
 from armtune_safety.settings import RobotParams
+from armtune_safety.wire import message_of
 
 HEIGHT_PX, WIDTH_PX, RATE_HZ = 480, 640, 30.0
 NAIVE_SETPOINT, SILENT_S = "naive/setpoint", 0.1
@@ -77,7 +78,7 @@ class Arm(Node):
         self.create_subscription(Proposal, topics.proposal("policy"), self._on_proposal, COMMAND_QOS)
         self.create_timer(0.01, self._tell)
         self._says = self.create_publisher(ControllerState, topics.CONTROLLER_STATE, LATCHED_QOS)
-        state = ControllerState(is_simulated=True, **vars(Controller.enforcing(robot, SILENT_S, name="arm")))
+        state = message_of(ControllerState, Controller.enforcing(robot, SILENT_S, name="arm"), is_simulated=True)
         state.stamp = self.get_clock().now().to_msg()
         self._says.publish(state)
 

@@ -115,6 +115,18 @@ def test_overload_is_said_with_its_joint_and_the_others_hold(stack: Stack, bus: 
     assert bus.state()[2]["hardware_error"] == 0x20, "nobody asked for a reboot"
 
 
+@pytest.mark.fault("F49")
+def test_strain_is_said_while_a_servo_is_warm_by_the_same_controller(stack: Stack, bus: ServoBus) -> None:
+    arm = Driven(stack, bus)
+    first = arm.says(lambda m: bool(m.boot_id))
+    bus.set(9, "present_temperature", 60)
+    warm = arm.says(lambda m: bool(m.warning))
+    assert (warm.warning, warm.fault, warm.boot_id) == ("left_finger (id 9): 60 C", "", first.boot_id)
+    heard = len(stack.listen(topics.CONTROLLER_STATE, ControllerState))
+    bus.set(9, "present_temperature", 40)
+    stack.wait_for(topics.CONTROLLER_STATE, ControllerState, lambda m: not m.warning, newer_than=heard)
+
+
 def test_arm_is_back_as_another_controller_after_its_plug_was_out(stack: Stack, bus: ServoBus) -> None:
     arm = Driven(stack, bus)
     first = arm.says(lambda m: bool(m.boot_id))

@@ -16,6 +16,10 @@ import numpy as np
 from gate_rig import BOOT, TICK_S, Rig, gate_params
 
 from armtune_policies.contract import PRIORITY, Decision, Kind, Proposal
+from armtune_policies.episode.nudge import stroke
+from armtune_policies.episode.settings import EpisodeParams
+from armtune_runtime.motions import SOURCE as MOTION
+from armtune_runtime.motions import Motions
 from armtune_safety.kinematics import Kinematics
 from armtune_safety.settings import GateParams
 from armtune_sim.motion_log import MotionLog
@@ -33,7 +37,10 @@ settings_of = cache(gate_params)
 
 
 class Witness(Rig):
-    """A rig that writes down every setpoint, when, and where the arm was; ``lag`` 0 is a perfect arm."""
+    """A rig that writes down every setpoint, when, and where the arm was; ``lag`` 0 is a perfect arm.
+
+    ``own`` are the numbers of proposals that are parts of a nudge, or of the way home after one.
+    """
 
     def __init__(self, time: str, kinematics: Kinematics, lag: float = 0.0, arm: str = "wx250s") -> None:
         super().__init__(settings_of(time, arm), kinematics)
@@ -41,6 +48,7 @@ class Witness(Rig):
         self.events: list[Event] = []
         self.lag = lag
         self.mute = False
+        self.own: set[int] = set()
 
     @property
     def now_ns(self) -> int:
@@ -77,6 +85,14 @@ class Story:
     decisions: list[Decision] = field(default_factory=list)
     line: bool | None = None
     """What the e-stop goes on saying, once it has said a word."""
+    motions: Motions | None = None
+    is_nudging: bool = False
+
+    def __post_init__(self) -> None:
+        if self.theme == "nudges":
+            self.source, self.episode = MOTION, ""
+        elif self.chance(0.5):
+            self.source = str(self.pick(*SOURCES))
 
     def chance(self, p: float) -> bool:
         return bool(self.rng.random() < p)
@@ -123,13 +139,36 @@ class Story:
             q[0] = self.pick(*AWKWARD)
         return [*q, self.rng.uniform()]
 
+    def own_motion(self) -> tuple[Sequence[float], Kind]:
+        """What ``episode_node`` would propose: a nudge's next part, or the way home's after it, and again."""
+        if self.motions is None:
+            self.motions = motions_of(self.witness.params)
+            self.set_out()
+        while (part := self.motions.proposal("", 0, 0, self.witness.q)) is None:
+            self.set_out()
+        return part.values, part.kind
+
+    def set_out(self) -> None:
+        assert self.motions is not None
+        self.is_nudging = not self.is_nudging
+        self.motions.stroke(self.lanes()) if self.is_nudging else self.motions.go_home()
+
+    def lanes(self) -> np.ndarray:
+        """Points (N, 3) of a nudge about the hand, under the table and beyond walls too; all of it, or its end."""
+        rng, at = self.rng, self.witness.kinematics.tool_pose(self.witness.q[:-1])[0]
+        states = np.concatenate([at + rng.normal(0, 0.1, (8, 3)), np.zeros((8, 4))], axis=1)
+        points = stroke(states, rng.uniform(0, 1, 8), at + rng.normal(0, 0.2, 3), rng)
+        return points[int(rng.integers(len(points))) :]
+
     def propose(self) -> None:
         """A proposal for the open step; some of them are somebody else's, old, or made up."""
         tick, rng = self.witness.gate.open_tick, self.rng
         if tick is None:
             return
-        values, kind = self.values()
+        is_own = self.theme == "nudges" and self.chance(0.9)
+        values, kind = self.own_motion() if is_own else self.values()
         more = {"kind": kind, "source": self.source, "episode_id": self.episode, "lease": self.leases[-1]}
+        more |= {"observation_stamp_ns": 0} if is_own else {}
         if self.chance(0.35 if self.theme == "replay" else 0.03):
             lies = {
                 "seq": int(rng.integers(-2, 9)),
@@ -143,6 +182,7 @@ class Story:
             for name in rng.choice(list(lies), int(rng.integers(1, 3)), replace=False):
                 more[str(name)] = lies[str(name)]
         proposal = self.witness.proposal(values, tick.step, **more)
+        self.witness.own |= {proposal.seq} if is_own else set()
         if self.old and self.chance(0.4 if self.theme == "replay" else 0.02):
             proposal = self.old[int(rng.integers(len(self.old)))]
         self.old.append(proposal)
@@ -152,7 +192,7 @@ class Story:
     # -- what else is done to it ---------------------------------------------------------
 
     def take_lease(self) -> None:
-        source = self.source if self.chance(0.5) else str(self.pick(*SOURCES))
+        source = self.source if self.chance(0.9 if self.theme == "nudges" else 0.5) else str(self.pick(*SOURCES))
         duration_s = float(self.pick(0.05, 0.3, 1.0, 5.0, math.nan, -1.0, math.inf, 0.0)) if self.chance(0.5) else 5.0
         episode = str(self.pick(EPISODE, EPISODE, "", "run-00001"))
         number, _ = self.witness.gate.acquire(source, episode, duration_s)
@@ -282,7 +322,13 @@ class Story:
         self.look()
 
 
-THEMES = ("numbers", "corners", "walk", "sweep", "pi", "replay", "leases", "joints", "stops", "homing")
+THEMES = ("numbers", "corners", "walk", "sweep", "pi", "replay", "leases", "joints", "stops", "homing", "nudges")
+
+
+@cache
+def motions_of(params: GateParams) -> Motions:
+    """The motions of ``episode_node``, made once a process; a story sets out anew."""
+    return Motions(params.robot, EpisodeParams(), params.rate_hz, params.mjcf)
 
 
 @cache
@@ -301,8 +347,11 @@ class Outcome:
     theme: str
     violations: tuple[Violation, ...]
     moved: bool
-    accepted: int
+    accepted: tuple[str, ...]
+    """The source of each step that was accepted."""
     refused: int
+    nudged: int
+    """Steps that were part of a nudge."""
 
 
 def run(seed: int, longest: int = 5, arm: str = "wx250s") -> Outcome:
@@ -314,7 +363,7 @@ def run(seed: int, longest: int = 5, arm: str = "wx250s") -> Outcome:
     story = Story(seed, witness, rng, theme)
     witness.emit(TICK_S, witness.clock.t_ns)
     if rng.random() < 0.95:
-        witness.armed()
+        witness.armed(story.source, story.episode)
         witness.note("armed")
         story.leases.append(witness.lease)
     for _ in range(int(rng.integers(2, longest + 1))):
@@ -330,9 +379,11 @@ def judged(story: Story, oracle: Oracle) -> Outcome:
     for d in story.decisions:
         if not (len(d.allowed) == 7 and np.all(np.isfinite(d.allowed))):
             found.append(Violation("decision", d.stamp_ns, f"expected 7 finite numbers, got {d.allowed}"))
-    accepted = sum(bool(d.source) for d in story.decisions)
+    accepted = tuple(d.source for d in story.decisions if d.source)
     moved = bool(np.max(np.ptp(log.setpoint, axis=0)) > 1e-4)
-    return Outcome(story.seed, story.theme, tuple(found), moved, accepted, len(story.decisions) - accepted)
+    nudged = sum(d.seq in story.witness.own for d in story.decisions if d.source == MOTION)
+    refused = len(story.decisions) - len(accepted)
+    return Outcome(story.seed, story.theme, tuple(found), moved, accepted, refused, nudged)
 
 
 def run_many(seeds: Sequence[int], arm: str = "wx250s") -> tuple[list[Outcome], Counter[str]]:
@@ -343,7 +394,9 @@ def run_many(seeds: Sequence[int], arm: str = "wx250s") -> tuple[list[Outcome], 
         outcome = run(seed, arm=arm)
         counts["streams"] += 1
         counts["moved"] += outcome.moved
-        counts["accepted"] += outcome.accepted
+        counts["accepted"] += len(outcome.accepted)
+        counts.update(f"by {source}" for source in outcome.accepted)
+        counts["nudged"] += outcome.nudged
         counts["refused"] += outcome.refused
         counts[outcome.theme] += outcome.moved
         if outcome.violations:

@@ -28,6 +28,7 @@ GOOD = Facts(
     proposals_missed=0.0,
     near_limits_ago_s=math.inf,
     missed_ago_s=math.inf,
+    strained_ago_s=math.inf,
     barrier_age_s=0.0,
 )
 ROWS = [
@@ -60,6 +61,8 @@ ROWS = [
     (SINGULAR, {"is_singular": True}, Mode.HOLD),
     ("near a limit of the arm", {"near_limits_ago_s": 1.0}, Mode.SLOW),
     ("proposals missed", {"missed_ago_s": 1.0}, Mode.SLOW),
+    ("arm strained", {"strained_ago_s": 1.0}, Mode.SLOW),
+    ("arm strained", {"strained_ago_s": math.nan}, Mode.SLOW),
     (STALE, {"proposal_age_s": 0.301}, Mode.HOLD),
     (STALE, {"proposal_age_s": 0.16, "period_s": 0.1}, Mode.HOLD),
     (STALE, {"proposal_age_s": math.nan}, Mode.HOLD),

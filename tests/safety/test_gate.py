@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from armtune_policies.contract import Kind, ManualClock, Mode
 from armtune_safety import limits, rotations
+from armtune_safety.controller import Controller
 from armtune_safety.gate import Gate
 from armtune_safety.kinematics import Kinematics
 
@@ -211,6 +213,22 @@ def test_arm_goes_on_slowly_when_a_fresh_proposal_follows_a_stale_one(rig: Rig) 
     for _ in range(10):
         rig.period(STILL)
     assert rig.period(FORWARD).allowed == FORWARD
+
+
+@pytest.mark.fault("F49")
+def test_arm_slows_while_its_controller_says_a_strain_and_a_second_longer(rig: Rig) -> None:
+    rig.armed()
+    well = Controller.enforcing(rig.params.robot, 0.1)
+    fast = (0.05, *FORWARD[1:])
+    whole_m = rig.period(fast).allowed[0]
+    rig.gate.on_controller(replace(well, warning="left_finger (id 9): 60 C"))
+    warm = rig.period(fast)
+    assert warm.mode is Mode.SLOW and not warm.refused and 0.0 < warm.allowed[0] < 0.5 * whole_m
+    rig.gate.on_controller(well)
+    assert rig.period(STILL).mode is Mode.SLOW, "not yet"
+    for _ in range(6):
+        rig.period(STILL)
+    assert rig.gate.state().mode is Mode.RUN and rig.period(FORWARD).allowed == FORWARD
 
 
 def test_stop_brakes_within_limits_and_says_what_was_really_commanded(rig: Rig) -> None:

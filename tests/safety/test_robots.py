@@ -17,7 +17,7 @@ from armtune_safety.settings import GateParams
 from armtune_safety.targets import Pose, Target, Targets
 
 PI, SPEC = np.pi, ActionSpec()
-STREAMS = 60
+STREAMS = 66
 
 
 class Joint(NamedTuple):
@@ -161,7 +161,7 @@ def test_no_bound_is_exceeded_by_streams_of_anything(arm: str) -> None:
     said = "\n".join(f"seed {o.seed} ({o.theme}): {'; '.join(v.text for v in o.violations)}" for o in bad)
     assert not bad, f"{len(bad)} of {STREAMS} streams; streams.run(seed, arm={arm!r}) plays one again\n{said}"
     assert counts["accepted"] > STREAMS and counts["moved"] > 0.8 * STREAMS, counts
-    assert all(counts[theme] > 0.5 * STREAMS / len(THEMES) for theme in THEMES), counts
+    assert all(counts[theme] > 0.3 * STREAMS / len(THEMES) for theme in THEMES), counts
 
 
 def test_franka_bounded_as_its_page_says_is_slower_than_the_robot_allows_wherever_it_may_go() -> None:

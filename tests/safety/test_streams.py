@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from streams import THEMES, run, run_many
+from streams import SOURCES, THEMES, run, run_many
 
 from armtune_policies.contract import DIRECTIONS, Decision, Direction
 from armtune_sim.experts import EXPERTS, make_expert
@@ -34,6 +34,8 @@ def test_no_bound_is_exceeded_in_ten_thousand_streams_of_anything() -> None:
     assert counts["accepted"] > STREAMS and counts["moved"] > 0.8 * STREAMS, counts
     assert counts["refused"] > STREAMS / 2, counts
     assert all(counts[theme] > 0.5 * STREAMS / len(THEMES) for theme in THEMES), counts
+    assert all(counts[f"by {source}"] > STREAMS / 10 for source in SOURCES), counts
+    assert counts["nudged"] > STREAMS / len(THEMES), counts
 
 
 def test_stream_is_the_same_when_its_seed_is() -> None:

@@ -23,8 +23,8 @@ def test_others_come_first_when_a_field_is_given_twice() -> None:
 
 
 def test_controller_is_read_from_its_message() -> None:
-    m = msg.ControllerState(boot_id=7, name="sim", joints=["a"], position_low=[-1.0], position_high=[1.0])
-    assert value_of(Controller, m) == Controller(7, "sim", ("a",), (-1.0,), (1.0,), (), 0.0)
+    said = Controller(7, "sim", ("a",), (-1.0,), (1.0,), (2.0,), 0.1, fault="lost", warning="60 C")
+    assert value_of(Controller, message_of(msg.ControllerState, said)) == said
 
 
 def test_number_without_a_word_is_refused() -> None:

@@ -16,7 +16,7 @@ from casebook import Case
 from armtune_bringup.compose import compose
 from armtune_policies.contract import Mode
 from armtune_policies.store.episode_reader import list_episodes, read_episode
-from fixtures.plugged import Plugged, plugged
+from fixtures.plugged import Plugged, Wx250s, plugged
 from fixtures.tiny_models import tiny_models
 from fixtures.up import UP_S, Up
 from harness import own_domain
@@ -138,4 +138,17 @@ def test_gate_stops_and_what_ails_the_arm_is_said_when_a_joint_is_overloaded_or_
     arm.ail()
     one.until_said("STOP: controller not read back")
     one.until_said(arm.ailment)
+    rests(one, arm)
+
+
+@pytest.mark.fault("F49")
+@pytest.mark.parametrize("arm", ("wx250s",), indirect=True)
+def test_gate_slows_while_a_servo_is_warm_and_stops_once_it_is_hot(up, arm: Wx250s) -> None:
+    one = practising(up, arm)
+    arm.bus.set(9, "present_temperature", 60)
+    one.until_said("arm strained")
+    assert "STOP: controller not read back" not in one.said
+    arm.bus.set(9, "present_temperature", 68)
+    one.until_said("STOP: controller not read back")
+    one.until_said("left_finger (id 9): 68 C, it lets go at 72 C")
     rests(one, arm)

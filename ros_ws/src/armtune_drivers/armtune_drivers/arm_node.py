@@ -108,13 +108,18 @@ class ArmNode(ManagedNode):
         m = JointState(name=self._names, position=positions)
         m.header.stamp, m.header.frame_id = self.get_clock().now().to_msg(), self.params.robot.base_frame
         self._joints_pub.publish(m)
-        if self._said is not None and self._is_holding != self._loop.holds:
-            self._say(self._said)
+        if self._said is not None and self._has_changed(reading):
+            self._say(replace(self._said, warning=reading.warning))
         level = DiagnosticStatus.WARN if reading.warning else DiagnosticStatus.OK
         text = reading.warning or ("holding: no setpoints" if self._loop.holds else "")
         self.report(text, level=level, refused=self._loop.refused, missed_reads=self._missed, **reading.facts)
 
     # -- what it says of itself ------------------------------------------------------------------
+
+    def _has_changed(self, reading: Reading) -> bool:
+        """Whether it began or ceased to hold, or to be strained; a degree more is for diagnostics."""
+        was_strained = self._said is not None and bool(self._said.warning)
+        return self._is_holding != self._loop.holds or was_strained != bool(reading.warning)
 
     def _say(self, said: Controller) -> None:
         self._said, self._is_holding = said, self._loop.holds

@@ -15,7 +15,10 @@ _SLACK = 1e-6
 
 @dataclass(frozen=True)
 class Controller:
-    """What a controller says it enforces: arm joints, then the finger [rad; m]; and what ails it, blank when well."""
+    """What a controller says it enforces: arm joints, then the finger [rad; m].
+
+    ``fault`` is what ails it, ``warning`` what strains it; blank when well.
+    """
 
     boot_id: int
     name: str
@@ -25,6 +28,7 @@ class Controller:
     velocity_limit: tuple[float, ...]
     silence_s: float
     fault: str = ""
+    warning: str = ""
 
     @classmethod
     def nothing(cls, name: str) -> Controller:

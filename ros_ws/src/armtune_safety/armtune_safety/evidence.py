@@ -45,7 +45,7 @@ class Evidence:
         self._lost_since_ns: int | None = None
         self._moved = _Moved(params.safety.frozen_rad, params.safety.frozen_command_rad)
         self._free_ns = control_ns
-        self._near_limits_ns = self._missed_ns = _NEVER_NS
+        self._near_limits_ns = self._missed_ns = self._strained_ns = _NEVER_NS
         self._looked_ns, self._barrier_ns = control_ns, liveness_ns
 
     # -- what comes in -------------------------------------------------------------------
@@ -126,6 +126,8 @@ class Evidence:
     ) -> Facts:
         """Return what is known now; an unknown age is infinite."""
         self._note_sleep(now_ns)
+        if self._controller is not None and self._controller.warning:
+            self._strained_ns = now_ns
         controller = self._controller.boot_id if self._controller else 0
         return Facts(
             armed=armed,
@@ -155,6 +157,7 @@ class Evidence:
             is_singular=self.is_singular,
             near_limits_ago_s=_age_s(self._near_limits_ns, now_ns),
             missed_ago_s=_age_s(self._missed_ns, now_ns),
+            strained_ago_s=_age_s(self._strained_ns, now_ns),
             is_lockstep=self._is_lockstep,
             barrier_age_s=_age_s(self._barrier_ns, liveness_ns),
         )

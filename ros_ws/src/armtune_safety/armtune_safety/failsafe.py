@@ -48,6 +48,7 @@ class Facts:
     is_singular: bool = False
     near_limits_ago_s: float = 0.0
     missed_ago_s: float = 0.0
+    strained_ago_s: float = 0.0
     is_lockstep: bool = False
     barrier_age_s: float = math.inf
 
@@ -102,6 +103,7 @@ RULES = (
     Rule(SINGULAR, Mode.HOLD, lambda f, s: f.is_singular, judged=True),
     Rule("near a limit of the arm", Mode.SLOW, lambda f, s: not f.near_limits_ago_s > s.slow_s),
     Rule("proposals missed", Mode.SLOW, lambda f, s: not f.missed_ago_s > s.slow_s),
+    Rule("arm strained", Mode.SLOW, lambda f, s: not f.strained_ago_s > s.slow_s),
 )
 
 
@@ -139,9 +141,8 @@ class Standing:
 
 def decide(facts: Facts, safety: SafetyParams, latched: frozenset[str]) -> Standing:
     """Ask every row; those latched before stay in force."""
-    broken = {rule.name for rule in RULES if rule.broken(facts, safety)}
-    latched = latched | {rule.name for rule in RULES if rule.latched and rule.name in broken}
-    return Standing(tuple(rule for rule in RULES if rule.name in broken | latched), latched)
+    rules = tuple([rule for rule in RULES if rule.name in latched or rule.broken(facts, safety)])
+    return Standing(rules, latched.union([rule.name for rule in rules if rule.latched]))
 
 
 def is_away(tracking_m: float, tracking_rad: float, blocked_s: float, safety: SafetyParams) -> bool:

@@ -21,6 +21,7 @@ from armtune_safety.controller import Controller
 from armtune_safety.following import SILENT_NS, path
 from armtune_safety.managed_node import ManagedNode, to_ns, to_stamp
 from armtune_safety.punctual import be_punctual
+from armtune_safety.wire import message_of
 
 from .arm import Arm, ticks_a_period
 from .filming import Film, intrinsics
@@ -168,9 +169,8 @@ class SimNode(ManagedNode):
         """What this controller says of itself: exactly what ``Follower`` enforces."""
         self._said_holding = self._arm.follower.holds
         says = Controller.enforcing(self.params.robot, SILENT_NS / 1e9, self._boot_id, self.get_name())
-        m = ControllerState(is_simulated=True, is_holding=self._said_holding, **vars(says))
-        m.stamp = self.get_clock().now().to_msg()
-        self._state_pub.publish(m)
+        more = {"is_simulated": True, "is_holding": self._said_holding, "stamp": self.get_clock().now().to_msg()}
+        self._state_pub.publish(message_of(ControllerState, says, **more))
 
     def _publish_frame(self, camera: str, frame: NDArray[np.uint8], stamp_ns: int) -> None:
         height, width = frame.shape[:2]
