@@ -76,5 +76,15 @@ def test_time_beyond_its_bound_and_what_never_happens_fail() -> None:
     with pytest.raises(AssertionError, match="promised 10 ms"):
         Case().within("HOLD", 21_000_000, 10.0)
     Case().within("HOLD", 19_000_000, 10.0)
+
+
+def test_times_of_two_bounds_stay_apart() -> None:
+    case = Case()
+    for took_ms, bound_ms in ((300, 310.0), (900, 1150.0), (290, 310.0)):
+        case.within("HOLD", took_ms * 1_000_000, bound_ms)
+    assert {what: (m.bound_ms, m.values_ms) for what, m in case.measured.items()} == {
+        "HOLD": (310.0, [300.0, 290.0]), "HOLD within 1150 ms": (1150.0, [900.0])
+    }  # fmt: skip
+    assert case.late == 0
     with pytest.raises(AssertionError, match="never: moves"):
         Case().nothing("moves", True)

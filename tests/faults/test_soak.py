@@ -91,7 +91,6 @@ def test_no_limit_is_broken_and_no_step_lost_under_random_faults(graph: FaultSta
 
 
 @pytest.mark.slow
-@pytest.mark.every_phase
 @pytest.mark.timeout(600)
 @pytest.mark.fault("O9")
 def test_no_limit_is_broken_with_every_source_alive_under_every_fault(stage: Stage, case: Case) -> None:
