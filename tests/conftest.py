@@ -100,6 +100,8 @@ class Clerk:
             case = self.cases.setdefault(row, Case())
             if report.outcome == ANEW:
                 case.anew[report.nodeid] = case.anew.get(report.nodeid, 0) + 1
+                errors = [line[1:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
+                case.failures.append(f"`{report.nodeid}`: {(errors or [report.when])[0]}")
                 continue
             case.outcomes[report.nodeid] = KNOWN if known else OUTCOMES[report.outcome]
             if report.skipped and not known:

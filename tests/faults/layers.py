@@ -123,7 +123,7 @@ def goes_on(graph: FaultStack, case: Case, since_ns: int, node: str, phase: str)
     """The death of one that only learns or shows is not noticed by the arm."""
     graph.stays(since_ns, 1.5)
     stopped = [m.reasons for _, m in graph.gate.since(since_ns) if m.mode == Mode.STOP]
-    case.nothing(f"the death of {node} stops or jerks the arm", stopped)
+    case.nothing(f"the death of {node} stops the arm", stopped)
     if phase == "acting":
         assert graph.log.moved_rad(since_ns, time.monotonic_ns()) > 0.05
 

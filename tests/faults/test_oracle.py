@@ -20,7 +20,7 @@ SAID = {
 @pytest.fixture
 def played(stage: Stage, case: Case) -> Stage:
     """The stage when its rows are over."""
-    case.by("all rows above")
+    case.by("the rows of tests/faults in every simulated graph they ran; of one whose test failed, the limits alone")
     stage.close()
     if not stage.stops:
         pytest.skip("no row was run before")

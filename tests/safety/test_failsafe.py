@@ -73,6 +73,7 @@ def test_nothing_is_wrong_when_all_facts_are_good() -> None:
     assert decide(GOOD, SAFETY, frozenset()).mode is Mode.RUN
 
 
+@pytest.mark.fault("F08")
 @pytest.mark.parametrize(("name", "facts", "mode"), ROWS)
 def test_row_acts_when_its_fact_is_bad(name: str, facts: dict, mode: Mode) -> None:
     standing = decide(dataclasses.replace(GOOD, **facts), SAFETY, frozenset())

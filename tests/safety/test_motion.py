@@ -39,6 +39,7 @@ def play(motion: Motion, story: list) -> tuple[np.ndarray, np.ndarray]:
     return np.append(at_s, at_s[-1] + DT * np.arange(1, 601)), np.concatenate([path, rest])
 
 
+@pytest.mark.fault("F13")
 @given(stories)
 def test_no_derivative_exceeds_its_bound_whatever_is_asked(story: list) -> None:
     motion = Motion(START, V, A, J)
@@ -50,6 +51,7 @@ def test_no_derivative_exceeds_its_bound_whatever_is_asked(story: list) -> None:
     assert np.array_equal(path[-1], path[-2])
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.parametrize("hz", [0.1, 0.5, 1.0, 2.0, 5.0])
 @pytest.mark.parametrize("wide", [0.05, 0.5, 3.0])
 def test_sine_is_followed_within_bounds(hz: float, wide: float) -> None:

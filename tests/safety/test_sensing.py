@@ -14,12 +14,14 @@ NAMES = [*ROBOT.joints, ROBOT.finger_joint]
 HOME = [*ROBOT.home_rad, ROBOT.gripper_open_m]
 
 
-def test_order_does_not_matter() -> None:
+@pytest.mark.fault("F06")
+def test_order_does_not_matter_nor_does_one_more() -> None:
     joints = Joints(ROBOT)
-    assert joints.take(NAMES[::-1], HOME[::-1], 5, 6) == ""
+    assert joints.take(["tail", *NAMES[::-1]], [0.0, *HOME[::-1]], 5, 6) == ""
     assert joints.position == pytest.approx([*ROBOT.home_rad, 1.0])
 
 
+@pytest.mark.fault("F06", "F07")
 @pytest.mark.parametrize(
     ("names", "positions"),
     [
@@ -41,6 +43,7 @@ def test_message_is_refused_whole_when_part_of_it_is_wrong(names: list[str], pos
     assert joints.age_s(10**9) == 1.0 and joints.refused_in_a_row == 1
 
 
+@pytest.mark.fault("F05")
 def test_never_seen_is_infinitely_old() -> None:
     assert Joints(ROBOT).age_s(0) == math.inf and Joints(ROBOT).stamp_age_s(0, 0) == math.inf
 

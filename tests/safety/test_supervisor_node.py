@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -130,9 +129,7 @@ def test_hung_node_counts_as_lost_when_its_process_is_stopped(stack: Stack) -> N
 def test_arming_is_refused_for_a_full_disk_and_a_clock_that_is_off(stack: Stack, tmp_path: Path, case: Case) -> None:
     case.by("a floor above what any disk has; a node whose clock is 300 ms ahead")
     graph = Graph(stack, worker="elsewhere", run_folder=str(tmp_path), disk_floor_mb=10_000_000)
-    since_ns = time.monotonic_ns()
     said = stack.wait_for(topics.HEALTH, DiagnosticArray, lambda m: len(bad(m)) == 2, qos=LATCHED_QOS)
-    case.within("said since the start", time.monotonic_ns() - since_ns, 20e3)
     assert set(bad(said)) == {"disk", "clock of worker"}
     assert re.match(r"\+(29\d|30\d) ms off ours", bad(said)["clock of worker"])
     graph.until_all_active()
