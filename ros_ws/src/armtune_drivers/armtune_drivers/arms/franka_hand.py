@@ -21,7 +21,7 @@ _WIDEST_M = 0.0815
 """Of a hand that was homed, with some play of its 0.08 m; other fingers are another robot."""
 _STOP_S = 2.0
 FINGER_M_S = 0.05
-"""The fastest a finger goes (Franka Hand, product manual: 50 mm/s a finger)."""
+"""The fastest a finger goes (meant as in the Franka Hand's product manual; not compared yet)."""
 FORCE_N = 70.0
 """The force it can hold for long (the same); ``arm.grip_effort`` is part of that."""
 
