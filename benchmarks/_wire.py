@@ -107,7 +107,9 @@ class Proposer(Node):
         be_punctual()  # a listener that is late misses setpoints, and the gate would be blamed
         super().__init__("proposer")
         self._rng, self._digest, self._seq = np.random.default_rng(0), ActionSpec().digest, 0
-        self.heard: dict[str, list[Any]] = {"setpoints": [], "proposals": [], "decisions": [], "steps": []}
+        self.heard: dict[str, list[Any]] = {
+            "setpoints": [], "proposals": [], "decisions": [], "steps": [], "refusals": []
+        }  # fmt: skip
         self._pub = self.create_publisher(Proposal, topics.proposal("policy"), COMMAND_QOS)
         self._leases = self.create_client(Lease, topics.LEASE)
         self.create_subscription(JointTrajectory, topics.SETPOINT, self._on_setpoint, EVENT_QOS)
@@ -120,7 +122,11 @@ class Proposer(Node):
     def _acquire(self) -> None:
         if self._tick.holder != "policy" and self._leases.service_is_ready():
             wish = Lease.Request(op=Lease.Request.ACQUIRE, source="policy", episode_id="bench-00000", duration_s=5.0)
-            self._leases.call_async(wish)
+            self._leases.call_async(wish).add_done_callback(lambda answer: self._note(answer.result()))
+
+    def _note(self, answer: Lease.Response) -> None:
+        if not answer.granted and answer.reason not in self.heard["refusals"]:
+            self.heard["refusals"].append(answer.reason)
 
     def _on_tick(self, tick: StepTick) -> None:
         self._tick = tick

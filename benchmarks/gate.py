@@ -28,6 +28,7 @@ from rich.progress import Progress
 
 from armtune_bringup.compose import compose
 from armtune_bringup.settings import Config
+from armtune_policies.contract import topics
 from armtune_policies.contract.paths import config_root
 from armtune_safety.settings import GateParams
 from armtune_sim.settings import SimNodeParams
@@ -35,6 +36,7 @@ from benchmarks._stack import ROOT, Stack, arm_gate, percentiles
 
 TICK_MS = 10.0
 START_S = 5.0
+AROUND_S = START_S + 5.0  # until it is armed, too
 SMALL = {"camera_width_px": 32, "camera_height_px": 24, "camera_rate_hz": 1.0}
 BURN = "import os; os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})\nwhile True: pass"
 
@@ -80,12 +82,14 @@ def measure(
     with tempfile.TemporaryDirectory() as scratch, Stack(Path(scratch)) as stack:
         stack.bring_up("armtune_safety.gate_node", "gate_node", gate)
         stack.bring_up("armtune_sim.sim_node", "sim_node", sim)
-        arm_gate(stack)
         env = {**os.environ, "ROS_DOMAIN_ID": str(stack.domain), "ROS_LOG_DIR": str(stack.folder / "ros")}
-        command = [sys.executable, "-m", "benchmarks._wire", "proposer", str(seconds + START_S)]
+        command = [sys.executable, "-m", "benchmarks._wire", "proposer", str(seconds + AROUND_S)]
         with beside(stack):
             client = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
-            heard = _wait(client, seconds + START_S, what)
+            proposals = topics.proposal("policy")
+            stack.until(lambda: stack.node.count_publishers(proposals) > 0, what="the proposer started")
+            arm_gate(stack)  # last: what starts beside an armed arm may stop it by starving it
+            heard = _wait(client, seconds + AROUND_S, what)
     return {**jitter(heard), **latency(heard), **periods(heard)}
 
 
@@ -132,7 +136,8 @@ def latency(heard: dict[str, list[Any]]) -> dict[str, Any]:
     """From proposal to setpoint [ms]."""
     answers, sent = _answers(heard), len(heard["proposals"])
     if not answers or len(answers) < 0.5 * sent:
-        raise RuntimeError(f"expected most proposals to be carried out, got {len(answers)} of {sent}")
+        why = f"; the gate refused: {'; '.join(heard['refusals'])}" if heard["refusals"] else ""
+        raise RuntimeError(f"expected most proposals to be carried out, got {len(answers)} of {sent}{why}")
     took_ms = [(heard["setpoints"][i][0] - sent_ns) / 1e6 for i, sent_ns in answers]
     return {**percentiles("latency_", took_ms), "latency_max_ms": round(max(took_ms), 3), "proposals": len(took_ms)}
 
