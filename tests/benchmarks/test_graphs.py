@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import console, gate, latency, teleop
+from benchmarks import console, gate, latency, load, teleop
 
 
 @pytest.mark.slow
@@ -30,6 +30,13 @@ def test_viewers_get_pictures_and_a_frozen_tab_none_when_they_are_measured() -> 
     assert found["frames"] > 2 and found["frozen_bytes"] == 0 and found["console_rss_mb"] > 0
     for beside in ("alone", "viewers"):
         assert found[f"jitter_p999_ms_{beside}"] > 0.0 and 150.0 < found[f"step_p50_ms_{beside}"] < 250.0
+
+
+@pytest.mark.slow
+def test_learner_learns_all_the_while_when_the_gate_beside_it_is_measured() -> None:
+    found = load.main(["seconds=4", "episodes=2", "agent.critics=2"])
+    assert found["updates"] > 0 and found["jitter_p999_ms_off"] > 0.0
+    assert 150.0 < found["step_p50_ms_learning"] < 250.0
 
 
 def test_step_that_was_not_heard_is_no_long_one() -> None:
