@@ -23,7 +23,8 @@ help: ## list what there is to make
 demo: build ## a simulated arm practises a task pair by itself (FAST=1: two minutes, shipped checkpoint)
 	$(VENV)/bin/armtune demo $(if $(FAST),--fast) $(ARGS)
 
-# What fails is tried anew and listed as a rerun: bounds in real time depend on what else a machine does.
+# What fails is tried anew and listed as a rerun: bounds in real time depend on what else a machine does. What a row says
+# never happens is not (`rerun_except` in pyproject.toml).
 # First what may share the machine, on every core; then what may not, one by one, in a process whose crash is tried anew,
 # too. 5 is pytest's "none were chosen".
 PYTEST := $(VENV)/bin/python -m pytest -rR --reruns 2

@@ -69,7 +69,7 @@ def arm_rests(graph: FaultStack, case: Case, node: str, phase: str, number: int)
     if phase == "paused":
         stays_paused(graph, case, node, number)
         return
-    promise = promised(node, phase)
+    promise, saved = promised(node, phase), graph.saved()
     with signalled(graph, node, number) as since_ns:
         if promise is None:
             goes_on(graph, case, since_ns, node, phase)
@@ -89,6 +89,8 @@ def arm_rests(graph: FaultStack, case: Case, node: str, phase: str, number: int)
     if node == "sim_node":
         graph.rest_ns(time.monotonic_ns())  # a world that stood still in mid-motion brakes first
     stays_stopped(graph, case)
+    if node != "recorder_node":
+        graph.wait(lambda: len(graph.saved() - saved) > 0, "what led to the STOP, saved by the recorder")
 
 
 def stays_paused(graph: FaultStack, case: Case, node: str, number: int) -> None:

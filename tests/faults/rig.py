@@ -122,6 +122,10 @@ class FaultStack:
 
     # -- listening and asking ------------------------------------------------------------
 
+    def saved(self) -> set[str]:
+        """Names of what the recorder has written of the seconds before a fault."""
+        return {path.name for path in (self.up.run / "faults").glob("*.mcap")}
+
     def full(self, name: str) -> str:
         return f"/{self.robot}/{name}"
 

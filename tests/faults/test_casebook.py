@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from casebook import FAILED, MISSING, PASSED, ROWS, SKIPPED, Case, changed, page, promised, record, summary, tally
 
 pytestmark = pytest.mark.unhurried
 
+ROOT = Path(__file__).parents[2]
 FACTS = {"date": "today", "commit": "c0ffee"}
 
 
@@ -88,3 +93,20 @@ def test_times_of_two_bounds_stay_apart() -> None:
     assert case.late == 0
     with pytest.raises(AssertionError, match="never: moves"):
         Case().nothing("moves", True)
+
+
+def test_what_is_late_is_tried_anew_and_what_never_happens_is_not(tmp_path: Path) -> None:
+    rows = tmp_path / "test_rows.py"
+    rows.write_text(
+        "from casebook import Case\n"
+        "def test_late(): Case().within('HOLD', 261_000_000, 110.0)\n"
+        "def test_never(): Case().nothing('moves', ['joint 3'])\n"
+    )
+    options = ("-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "--reruns", "2", "-rR")
+    path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
+    command = [sys.executable, "-m", "pytest", *options, str(rows)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    told = [line.partition("::")[2] for line in done.stdout.splitlines() if line.startswith("RERUN ")]
+    assert told == ["test_late"] * 2 and "2 failed, 2 rerun in" in done.stdout, done.stdout

@@ -24,11 +24,13 @@ def test_controller_holds_and_the_new_gate_is_stopped_when_the_gate_is_killed(
 ) -> None:
     case.by("kill -9 of the gate in each phase")
     cycling.reach(phase)
-    old = cycling.gate.last.boot_id
+    old, was_armed, saved = cycling.gate.last.boot_id, cycling.gate.last.armed, cycling.saved()
     with signalled(cycling, "gate_node", signal.SIGKILL) as since_ns:
         controller_holds(cycling, case, since_ns)
     cycling.gate.first(since_ns, lambda g: g.boot_id != old, 30.0)
     new_gate_is_stopped(cycling, case)
+    if was_armed:
+        cycling.wait(lambda: any("gate-died" in name for name in cycling.saved() - saved), "what led to it, saved")
 
 
 @pytest.mark.parametrize("phase", phases("acting", "homing"))

@@ -6,11 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from casebook import Case
 
 from armtune_policies.contract import ManualClock
-from armtune_runtime.learner_process import PAUSE_NS, LearnerProcess, Offer
+from armtune_runtime.learner_process import PAUSE_NS, LearnerProcess, Offer, job_of, spawn
+from armtune_runtime.settings import LearnerNodeParams, LearnerParams, PolicyParams
+from fixtures.untrained import untrained_policy, write_episode
 
 WELL = """
 tell(event="ready")
@@ -35,6 +39,7 @@ tell(event="ready")
 for line in sys.stdin:
     tell(event="nothing", reason="no successful episodes")
 """
+MEMORY_MB = 1024
 HEAD = "import json, sys, time\ndef tell(**event): print(json.dumps(event), flush=True)\n"
 
 
@@ -44,19 +49,20 @@ def program(text: str) -> subprocess.Popen[str]:
 
 
 class Held:
-    """A learner process of a given program; time passes only when told."""
+    """A learner process of given programs, or jobs, one after another; time passes only when told."""
 
-    def __init__(self, *texts: str, restarts: int = 3, refit_every: int = 1) -> None:
+    def __init__(self, *texts: str | dict[str, Any], restarts: int = 3, refit_every: int = 1) -> None:
         self.clock, self.starts, self.offers = ManualClock(1), 0, list[Offer]()
         self._texts = texts
         self.learner = LearnerProcess(self._start, self.clock, restarts, hang_s=60.0, refit_every=refit_every)
 
     def _start(self) -> subprocess.Popen[str]:
         self.starts += 1
-        return program(self._texts[min(self.starts, len(self._texts)) - 1])
+        what = self._texts[min(self.starts, len(self._texts)) - 1]
+        return program(what) if isinstance(what, str) else spawn(what)
 
-    def until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
+    def until(self, condition: Callable[[], bool], patience_s: float = 20.0) -> None:
+        end = time.monotonic() + patience_s
         while not condition():
             assert time.monotonic() < end, (self.learner.state, self.learner.trouble)
             self.offers += self.learner.poll()
@@ -70,7 +76,7 @@ class Held:
 def hold() -> Iterator[Callable[..., Held]]:
     held: list[Held] = []
 
-    def make(*texts: str, **settings: int) -> Held:
+    def make(*texts: str | dict[str, Any], **settings: int) -> Held:
         held.append(Held(*texts, **settings))
         return held[-1]
 
@@ -114,6 +120,39 @@ def test_request_is_asked_again_when_the_learner_died_over_it(hold) -> None:
     held.clock.advance(PAUSE_NS / 1e9)
     held.until(lambda: bool(held.offers))
     assert held.starts == 2 and held.offers[0].version == "head-run-00000"
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F29")
+def test_learner_that_outgrows_its_memory_ends_in_a_sentence_and_is_given_up_within_its_budget(
+    hold, tmp_path: Path, case: Case, capfd: pytest.CaptureFixture[str]
+) -> None:
+    case.by(f"a learner of {MEMORY_MB} MB that wants more")
+    seen = PolicyParams(folder=str(untrained_policy(tmp_path / "policy")), height_px=32, width_px=32)
+    greedy = LearnerParams(updates=20, batch=4096, memory_mb=MEMORY_MB)
+    job = job_of(LearnerNodeParams(learner=greedy, policy=seen, run_folder=str(tmp_path / "run")))
+    write_episode(tmp_path / "run", "run-00000")
+    held, peaks_mb = hold(job, restarts=1), list[float]()
+
+    def is_given_up() -> bool:
+        peaks_mb.append(peak_mb(held.learner.pid))
+        held.clock.advance(PAUSE_NS / 1e9 if held.learner.state == "ended" else 0)
+        return held.learner.state == "given up"
+
+    held.learner.finished("run-00000")
+    held.until(is_given_up, patience_s=150)
+    assert held.starts == 2 and held.offers == [] and held.learner.trouble == "the learner ended with code 1"
+    told = capfd.readouterr().err
+    assert told.count(f"error: learner: out of memory: it needs more than the {MEMORY_MB} MB") == 2, told
+    case.nothing("a traceback of the learner", "Traceback" in told)
+    case.nothing("a learner larger than its limit", [peak for peak in peaks_mb if peak > MEMORY_MB])
+
+
+def peak_mb(pid: int | None) -> float:
+    """The largest address space that a process has had [MB]; 0 for one that is gone."""
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmPeak:")), default=0.0)
 
 
 @pytest.mark.fault("F30")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from gate_rig import gate_params
+from hypothesis import given
+from hypothesis import strategies as st
 
 from armtune_safety.health import BEATS, UNKNOWN_LOOKS, Finding, Health, Level
 from armtune_safety.settings import SupervisorParams
@@ -21,6 +23,13 @@ def health(system: Path, run_folder: Path | str = "", **params: object) -> Healt
 
 def found(one: Health, name: str) -> Finding:
     return {finding.name: finding for finding in one.look()}[name]
+
+
+def hear(
+    one: Health, sent_ms: float, came_ms: float, off_ms: float = 0.0, ours_off_ms: float = 0.0, node: str = "policy"
+) -> None:
+    """A heartbeat of a node and a supervisor whose wall clocks are so far off the steady clock of both."""
+    one.heard(node, round((sent_ms + off_ms) * MS), round((came_ms + ours_off_ms) * MS), round(came_ms * MS))
 
 
 Zone = tuple[str, str, dict[str, str]]
@@ -97,7 +106,7 @@ def test_clock_is_unfit_until_it_is_known_for_so_many_looks_at_most(tmp_path: Pa
         assert found(one, "clock of policy").level is Level.UNKNOWN
     assert one.look() == (), "a spare node that never starts keeps nobody out"
     for beat in range(BEATS):
-        one.heard("policy", beat * 250 * MS, beat * 250 * MS)
+        hear(one, beat * 250, beat * 250)
     assert found(one, "clock of policy").level is Level.OK
 
 
@@ -116,8 +125,8 @@ def test_clock_is_judged_by_the_heartbeat_that_was_least_under_way(tmp_path: Pat
             "clock of policy", Level.UNKNOWN, f"not known yet, {beat} of {BEATS} heartbeats"
         )
         under_way_ms = 0 if beat == 2 else 90
-        one.heard("policy", round((beat * 250 + off_ms) * MS), (beat * 250 + under_way_ms) * MS)
-        one.heard("stranger", 0, 10**12)
+        hear(one, beat * 250, beat * 250 + under_way_ms, off_ms)
+        hear(one, 0, 1e6, node="stranger")
     assert found(one, "clock of policy").level is level
 
 
@@ -126,20 +135,35 @@ def test_clock_is_judged_by_the_heartbeat_that_was_least_under_way(tmp_path: Pat
 def test_clocks_are_well_when_the_supervisor_was_stopped_and_goes_on(tmp_path: Path, stopped_ms: int) -> None:
     one = health(tmp_path)
     for beat in range(BEATS):
-        one.heard("policy", beat * 250 * MS, beat * 250 * MS + MS)
+        hear(one, beat * 250, beat * 250 + 1)
     last_ms = BEATS * 250
     for waited_ms in range(0, stopped_ms, 250):
-        one.heard("policy", (last_ms + waited_ms) * MS, (last_ms + stopped_ms) * MS + waited_ms)
+        hear(one, last_ms + waited_ms, last_ms + stopped_ms + waited_ms / MS)
         assert found(one, "clock of policy").level is Level.OK
 
 
 @pytest.mark.fault("F39")
+@pytest.mark.parametrize("is_ours", [False, True])
 @pytest.mark.parametrize("by_ms", [-250, 250])
-def test_clock_that_is_set_is_found_once_newer_heartbeats_say_so(tmp_path: Path, by_ms: int) -> None:
+def test_clock_that_is_set_is_found_once_newer_heartbeats_say_so(tmp_path: Path, by_ms: int, is_ours: bool) -> None:
     one = health(tmp_path)
-    for beat in range(2 * BEATS + 1):
-        one.heard("policy", (beat * 250 + by_ms * (beat >= BEATS)) * MS, beat * 250 * MS)
+    for beat in range(2 * BEATS):
+        off_ms = by_ms * (beat >= BEATS)
+        hear(one, beat * 250, beat * 250, off_ms * (not is_ours), off_ms * is_ours)
     assert found(one, "clock of policy").level is Level.BAD
+
+
+SET_MS = st.integers(-3_600_000, 3_600_000)
+
+
+@pytest.mark.fault("F39")
+@given(st.lists(st.tuples(SET_MS, SET_MS, st.integers(0, 120)), min_size=BEATS, max_size=3 * BEATS))
+def test_no_heartbeat_is_passed_over_however_either_clock_is_set(beats: list[tuple[int, int, int]]) -> None:
+    one = health(Path("no system"))
+    for beat, (off_ms, ours_off_ms, under_way_ms) in enumerate(beats):
+        hear(one, beat * 250, beat * 250 + under_way_ms, off_ms, ours_off_ms)
+    off_ms = max(theirs - ours - under_way for theirs, ours, under_way in beats[-BEATS:])
+    assert found(one, "clock of policy").text.startswith(f"{off_ms:+.0f} ms off ours")
 
 
 @pytest.mark.fault("F39")
@@ -151,7 +175,7 @@ def test_clock_that_is_furthest_off_in_either_direction_keeps_the_arm_down(
     one = Health(SupervisorParams(nodes=nodes, safety=gate_params().safety), tmp_path)
     for beat in range(BEATS):
         for node, ms in zip(nodes, off_ms):
-            one.heard(node, beat * 250 * MS + round(ms * MS), beat * 250 * MS)
+            hear(one, beat * 250, beat * 250, ms, node=node)
     worst = max(one.look(), key=lambda finding: finding.level)
     assert worst.level is Level.BAD and worst.text.startswith(f"{max(off_ms, key=abs):+.0f} ms off ours")
 

@@ -130,6 +130,16 @@ def main(argv: list[str] | None = None) -> None:
     lines: queue.Queue[str] = queue.Queue(maxsize=100)
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
     try:
+        _learn(job, out, lines)
+    except Exception as why:
+        if not _is_out_of_memory(why):
+            raise
+        text = f"it needs more than the {job.memory_mb} MB of address space that it may take"
+        sys.exit(f"error: learner: out of memory: {text}; raise learner.memory_mb, or learn from less")
+
+
+def _learn(job: LearnerJob, out: TextIO, lines: queue.Queue[str]) -> None:
+    try:
         learner = pupil(job, out)
     except ValueError as why:  # settings and the policy it is to improve are the same after a restart
         _refuse(why)
@@ -139,6 +149,11 @@ def main(argv: list[str] | None = None) -> None:
         _refuse(why)
     except (OSError, ValueError) as why:
         sys.exit(f"error: learner: {why}")
+
+
+def _is_out_of_memory(why: Exception) -> bool:
+    """Whether an allocation was refused: each library says so by a type of its own, torch by a RuntimeError."""
+    return isinstance(why, MemoryError) or "allocate memory" in str(why)
 
 
 def _refuse(why: ValueError) -> NoReturn:

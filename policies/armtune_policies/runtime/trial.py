@@ -150,7 +150,10 @@ def _line(why: BaseException) -> str:
 
 
 def limit(largest_bytes: int, cpu_s: int) -> None:
-    """From now on bound this process's memory and time; it may write no file and leave no core."""
+    """From now on bound this process's memory and time; it may write no file and leave no core.
+
+    What a parent with limits of its own left us, as the learner does, cannot be raised and stays.
+    """
     with open("/proc/self/statm", encoding="ascii") as file:
         now_bytes = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     spent_s = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
@@ -158,6 +161,8 @@ def limit(largest_bytes: int, cpu_s: int) -> None:
     bounds = {resource.RLIMIT_AS: most, resource.RLIMIT_CPU: spent_s + cpu_s, resource.RLIMIT_FSIZE: 0,
               resource.RLIMIT_CORE: 0}  # fmt: skip
     for what, bound in bounds.items():
+        _, left = resource.getrlimit(what)
+        bound = bound if left == resource.RLIM_INFINITY else min(bound, left)
         resource.setrlimit(what, (bound, bound))
 
 

@@ -1,4 +1,7 @@
-"""The last seconds before a fault: kept in memory all the time, written as one file when the gate latches anew."""
+"""The last seconds before a fault: kept in memory all the time, written as one file when the gate latches anew or dies.
+
+Every STOP is of the one or the other: the supervisor's, for a node that is lost, is a latch of the gate like any.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ from .settings import RecorderParams
 
 FOLDER = "faults"
 METADATA = "fault"
+DIED = "gate died"
+"""What an arm's being armed ends by without a latch: the gate's process was another one then."""
 
 
 class Ring:
@@ -46,7 +51,7 @@ class Ring:
 
 
 class Faults:
-    """Remembers what was heard, and saves it when something latches that was not latched before.
+    """Remembers what was heard, and saves it when something latches that did not before, or the gate dies armed.
 
     ``trouble`` is why the newest fault was not saved, blank for no such thing.
     """
@@ -56,16 +61,19 @@ class Faults:
         self._folder, self._pool, self._floor_mb = Path(run_folder), pool, params.disk_floor_mb
         self._ring = Ring(params.ring_s, params.ring_mb * 1_000_000)
         self._latches: frozenset[str] = frozenset()
+        self._armed_by = 0
         self._saving: list[Future[Path]] = []
 
     def remember(self, raw: Raw, now_ns: int) -> None:
         """Keep a message for a while."""
         self._ring.add(raw, now_ns)
 
-    def on_latches(self, latches: Iterable[str], stamp_ns: int) -> None:
-        """Take what is latched now; each new one is a fault of its own."""
+    def on_gate(self, boot_id: int, is_armed: bool, latches: Iterable[str], stamp_ns: int) -> None:
+        """Take how the gate stands now; each new latch is a fault of its own, and so is the death of an armed one."""
         now = frozenset(latches)
-        for fault in sorted(now - self._latches):
+        has_died = self._armed_by not in (0, boot_id)
+        self._armed_by = boot_id if is_armed else 0
+        for fault in sorted((now - self._latches) | ({DIED} if has_died else set())):
             save = partial(save_fault, self._folder, fault, stamp_ns, self._ring.messages(), self._floor_mb)
             self._saving.append(self._pool.submit(save))
         self._latches = now

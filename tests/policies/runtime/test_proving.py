@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +164,16 @@ def test_graph_that_takes_too_long_ends_its_child_not_us(make_model: MakeModel) 
 
 def test_death_of_the_child_is_told_by_its_name() -> None:
     assert "(SIGSEGV)" in proving._death(-signal.SIGSEGV, 1) and "(code 3)" in proving._death(3, 1)
+
+
+def test_child_of_a_process_with_less_memory_than_a_graph_may_use_has_no_more() -> None:
+    graph = bytes(model([helper.make_node("Relu", ["x"], ["y"])]).SerializeToString())
+    asked = json.dumps({"cpu_s": 5, "graphs": [["encoder.onnx", len(graph)]]}).encode() + b"\n" + graph
+    most = trial.MORE_BYTES
+    bounded = lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most))  # noqa: E731
+    command = [sys.executable, trial.__file__]
+    done = subprocess.run(command, input=asked, capture_output=True, preexec_fn=bounded, timeout=60)
+    assert json.loads(done.stdout.splitlines()[-1]) == {"done": True}, done.stderr
 
 
 def test_each_file_is_tried_once_by_a_process(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:

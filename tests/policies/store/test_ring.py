@@ -48,9 +48,9 @@ def test_a_new_latch_saves_what_led_to_it_once(tmp_path: Path) -> None:
     faults = Faults(tmp_path, PARAMS, pool)
     for number in range(50):
         faults.remember(state(number), number * SECOND)
-    faults.on_latches((), 49 * SECOND)
-    faults.on_latches(("e-stop pressed",), 49 * SECOND)
-    faults.on_latches(("e-stop pressed",), 49 * SECOND)
+    faults.on_gate(7, True, (), 49 * SECOND)
+    faults.on_gate(7, False, ("e-stop pressed",), 49 * SECOND)
+    faults.on_gate(7, False, ("e-stop pressed",), 49 * SECOND)
     pool.shutdown(wait=True)
     (path,) = faults.settle()
     assert path == tmp_path / "faults/19700101t000049z-e-stop-pressed.mcap" and faults.saved == 1 and not faults.trouble
@@ -58,6 +58,33 @@ def test_a_new_latch_saves_what_led_to_it_once(tmp_path: Path) -> None:
         seen = [reader.deserialize(data, c.msgtype).index for c, _, data in reader.messages()]
     assert seen == list(range(19, 50))
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.fault("F43")
+def test_a_gate_that_dies_armed_saves_what_led_to_it_though_the_new_one_has_latched_nothing(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        faults = Faults(tmp_path, PARAMS, pool)
+        faults.remember(state(1), SECOND)
+        for boot_id, is_armed in ((7, False), (8, False), (8, True), (8, True), (9, False), (9, True), (9, False)):
+            faults.on_gate(boot_id, is_armed, (), 2 * SECOND)
+    assert [path.name for path in faults.settle()] == ["19700101t000002z-gate-died.mcap"]
+
+
+BOOTS = st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.sets(st.sampled_from("abc"))), max_size=12)
+
+
+@given(BOOTS)
+def test_no_stop_of_an_armed_gate_goes_unsaved(told: list[tuple[int, bool, set[str]]]) -> None:
+    """A gate that is armed has no latch, and one that stops has one or is another process (oracle O10)."""
+    with ThreadPoolExecutor(1) as pool:
+        faults, before = Faults(Path("no run"), PARAMS, pool), None
+        for boot_id, wants_armed, latches in told:
+            is_armed = wants_armed and not latches
+            tried = len(faults._saving)
+            faults.on_gate(boot_id, is_armed, latches, SECOND)
+            if before is not None and (boot_id != before or latches):
+                assert len(faults._saving) > tried
+            before = boot_id if is_armed else None
 
 
 def test_two_faults_in_one_second_have_two_files(tmp_path: Path) -> None:
@@ -70,7 +97,7 @@ def test_a_fault_that_cannot_be_saved_is_said_and_leaves_nothing(tmp_path: Path)
     pool = ThreadPoolExecutor(1)
     faults = Faults(tmp_path, PARAMS, pool)
     faults.remember(state(1), SECOND)
-    faults.on_latches(("a/b: \0?",), SECOND)
+    faults.on_gate(7, False, ("a/b: \0?",), SECOND)
     pool.shutdown(wait=True)
     assert faults.settle() == [] and "was not saved: cannot write" in faults.trouble
 
@@ -81,7 +108,7 @@ def test_a_fault_does_not_take_the_last_of_the_disk(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9_000_000))
     with ThreadPoolExecutor(1) as pool:
         faults = Faults(tmp_path, PARAMS, pool)
-        faults.on_latches(("lost arm",), SECOND)
+        faults.on_gate(7, False, ("lost arm",), SECOND)
     assert faults.settle() == []
     assert "9 MB would be free" in faults.trouble and list(tmp_path.iterdir()) == []
 

@@ -126,12 +126,12 @@ class RecorderNode(ManagedNode):
             self._keep_views()
 
     def _on_gate(self, data: bytes) -> None:
-        """A latch that was not there before is a fault: save what led to it."""
+        """A latch that was not there before, or another process of an armed gate, is a fault: save what led to it."""
         if not self._is_active:
             return
-        raw = Raw(topics.GATE_STATE, schemas.GATE_STATE, self._log_ns(), data)
-        self._remember(raw)
-        self._faults.on_latches(schemas.decode(schemas.GATE_STATE, data).latches, raw.stamp_ns)
+        self._remember(raw := Raw(topics.GATE_STATE, schemas.GATE_STATE, self._log_ns(), data))
+        gate: Any = schemas.decode(schemas.GATE_STATE, data)
+        self._faults.on_gate(gate.boot_id, gate.armed, gate.latches, raw.stamp_ns)
 
     def _on_time(self) -> None:
         if not self._is_active:

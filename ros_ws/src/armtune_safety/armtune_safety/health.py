@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from .settings import SupervisorParams
+from .settings import HEARTBEAT_PERIOD_S, SupervisorParams
 
 BEATS = 5
 """Heartbeats over which a clock is judged: by the one that was least under way, for delay makes any clock look late."""
@@ -48,15 +48,18 @@ class Health:
     def __init__(self, params: SupervisorParams, system: Path = Path("/")) -> None:
         self._params, self._system, self._looks = params, system, 0
         self._off_s: dict[str, deque[float]] = {name: deque(maxlen=BEATS) for name in params.nodes}
-        self._newest: dict[str, tuple[int, int]] = {}
+        self._came_ns: dict[str, int] = {}
 
-    def heard(self, node: str, stamp_ns: int, now_ns: int) -> None:
-        """Note when a heartbeat was sent by its node's wall clock, and when it came by ours."""
-        sent_ns, came_ns = self._newest.get(node, (stamp_ns, now_ns))
-        self._newest[node] = stamp_ns, now_ns
-        waited = now_ns - came_ns < (stamp_ns - sent_ns) / 2  # in a queue, while it was us who were stopped
+    def heard(self, node: str, stamp_ns: int, wall_ns: int, now_ns: int) -> None:
+        """Note when a heartbeat was sent by its node's wall clock, and when it came by ours; ``now_ns`` is steady.
+
+        One that comes less than half a period after the one before waited in a queue, while it was us who were
+        stopped: it tells of our sleep, not of a clock. Setting either wall clock makes none look so.
+        """
+        before_ns, self._came_ns[node] = self._came_ns.get(node), now_ns
+        waited = before_ns is not None and now_ns - before_ns < HEARTBEAT_PERIOD_S / 2 * 1e9
         if node in self._off_s and not waited:
-            self._off_s[node].append((stamp_ns - now_ns) / 1e9)
+            self._off_s[node].append((stamp_ns - wall_ns) / 1e9)
 
     def look(self) -> tuple[Finding, ...]:
         """Return how everything stands, in a fixed order."""

@@ -38,13 +38,13 @@ from armtune_interfaces.msg import Heartbeat
 from armtune_policies.contract import Checked, ConfigError, topics
 
 from .hang import HangGuard
+from .settings import HEARTBEAT_PERIOD_S
 
 RCLError = rclpy_implementation.RCLError
 
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: starting again cannot help
 EXIT_FAILED = 1
 
-HEARTBEAT_PERIOD_S = 0.25
 LAST_WORDS_S = 0.2
 """What ``stop`` sent is on its way for a moment; a writer that is gone repeats nothing."""
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from armtune_policies.contract import Checked, ConfigError, choice, num, text
 from armtune_policies.contract.spec import MIN_RATE_HZ
 
+HEARTBEAT_PERIOD_S = 0.25
+"""Between the heartbeats of a node, by its steady clock."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RobotParams(Checked):

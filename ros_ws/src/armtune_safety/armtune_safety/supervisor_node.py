@@ -59,8 +59,9 @@ class SupervisorNode(ManagedNode):
         self._check()
 
     def _on_beat(self, m: Heartbeat) -> None:
-        self._health.heard(m.node, to_ns(m.stamp), self.get_clock().now().nanoseconds)
-        self._watch.heard(m.node, m.boot_id, m.evidence_seq, m.evidence_age_s, self._clock_steady.now_ns())
+        now_ns = self._clock_steady.now_ns()
+        self._health.heard(m.node, to_ns(m.stamp), self.get_clock().now().nanoseconds, now_ns)
+        self._watch.heard(m.node, m.boot_id, m.evidence_seq, m.evidence_age_s, now_ns)
 
     def _look(self) -> None:
         now_ns = self._clock_steady.now_ns()
