@@ -122,7 +122,7 @@ def write_frames(path: Path, frames: FrameSet) -> None:
 
 
 def read_frames(path: Path) -> FrameSet:
-    """Return the set of a file that ``write_frames`` wrote.
+    """Return the set of a file that ``write_frames`` wrote, its cameras by name.
 
     Raises:
         ValueError: when it is not such a file.
@@ -133,7 +133,8 @@ def read_frames(path: Path) -> FrameSet:
         size = int.from_bytes(data[:8], "little")
         words = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][WORDS])
         arrays = load_tensors(data, str(path))
-        images = {name.removeprefix("image."): a for name, a in arrays.items() if name.startswith("image.")}
+        # in no order of its own: the library's differs from load to load
+        images = {name.removeprefix("image."): a for name, a in sorted(arrays.items()) if name.startswith("image.")}
         columns: dict[str, Any] = {name: arrays[name] for name in _COLUMNS}
         columns |= {name: tuple(words[name]) for name in _NAMED.values()}
         return FrameSet(images=images, **columns)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,14 @@ def test_a_set_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     for name in ("frame", "question", "is_success", "episode", "step", "kind", "state"):
         assert np.array_equal(getattr(back, name), getattr(frames, name))
     assert np.array_equal(back.images["front"], frames.images["front"])
+
+
+def test_cameras_come_back_by_name_however_often_a_file_is_read(tmp_path: Path) -> None:
+    frames = frame_set([[False, True]])
+    some = {name: frames.images["front"] for name in ("wrist", "front", "left", "right", "above")}
+    write_frames(tmp_path / "f.safetensors", replace(frames, images=some))
+    for _ in range(20):
+        assert list(read_frames(tmp_path / "f.safetensors").images) == sorted(some)
 
 
 def test_another_file_is_refused_in_one_sentence(tmp_path: Path) -> None:

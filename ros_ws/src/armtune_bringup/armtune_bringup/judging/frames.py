@@ -28,7 +28,7 @@ CHUNK = 256
 def labelled(
     judging: Judging, run: Path, practised: Sequence[Path] = (), label_set: str = OPERATOR, with_practice: bool = True
 ) -> FrameSet:
-    """Return every labelled frame there is.
+    """Return every labelled frame there is; its cameras come in the order of the config, as a judge is shown them.
 
     What a person said of an episode's frames is taken as said; an episode of which is known only how it ended, by an
     operator or by the demonstration's own end, is labelled by the rule.
@@ -55,11 +55,12 @@ def labelled(
     parts = [by_outcome(judging, shown)] if shown else []
     if corrected:
         parts.append(_as(DEMO, by_labels(corrected, run, label_set, judging.questions, cameras)))
-    if not with_practice:
-        return joined(parts)
-    if mine:
+    if mine and with_practice:
         parts.append(by_labels(mine, run, label_set, judging.questions, cameras))
-    return joined([*parts, *_witnessed(judging.config, run), *(_practised(judging, p, label_set) for p in practised)])
+    if with_practice:
+        parts += [*_witnessed(judging.config, run), *(_practised(judging, p, label_set) for p in practised)]
+    found = joined(parts)
+    return replace(found, images={camera: found.images[camera] for camera in cameras})
 
 
 def by_outcome(judging: Judging, episodes: Sequence[Episode]) -> FrameSet:
