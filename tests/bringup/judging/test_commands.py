@@ -30,8 +30,7 @@ from armtune_bringup.judging.train import train
 from armtune_bringup.judging.witness import TAUGHT
 from armtune_policies.contract import ActionSpec, ConfigError, ObservationSpec, Verdict
 from armtune_policies.learn.reward import fit as fitting
-from armtune_policies.learn.reward import panel as panels
-from armtune_policies.learn.reward.judge import Embeddings
+from armtune_policies.learn.reward.judge import Asked
 from armtune_policies.reward.calibrate import verdict
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.reward.frameset import FrameSet
@@ -110,13 +109,13 @@ def test_a_model_of_ones_own_becomes_a_judge_with_a_card_and_one_that_cannot_be_
 def test_retraining_writes_beside_the_old_judge_and_tells_both_of_episodes_that_neither_learned_from(
     run: Path, judge: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen, real = list[FrameSet](), panels.fit_panel
+    seen, real = list[FrameSet](), fitting.fit
 
-    def spy(panel: panels.Panel, known: Embeddings, train: FrameSet, held: FrameSet, *more: Any, **others: Any) -> Any:
+    def spy(asked: Asked, train: FrameSet, held: FrameSet, *more: Any, **others: Any) -> Any:
         seen.extend((train, held))
-        return real(panel, known, train, held, *more, **others)
+        return real(asked, train, held, *more, **others)
 
-    monkeypatch.setattr(panels, "fit_panel", spy)
+    monkeypatch.setattr(fitting, "fit", spy)
     before = load_manifest(judge).version
     arguments = ("retrain", str(run), *FEW, f"reward.folder={judge}", "--updates", "3")
     found = command(*arguments, "--labels", "live", "--teacher", str(teacher))

@@ -48,7 +48,6 @@ class FitParams(Checked):
     weight_decay: float = num(1e-3, low=0.0, high=1.0, doc="of AdamW")
     shift_px: int = num(4, low=0, high=16, doc="longest random shift of an image")
     light: float = num(0.4, low=0.0, high=1.0, doc="strength of random brightness and colour")
-    members: int = num(1, low=1, high=9, doc="students that are trained apart, and whose answers are averaged")
     held_out: float = num(0.2, low=0.05, high=0.5, doc="part of the episodes of each kind kept for calibration")
 
 
@@ -146,31 +145,8 @@ def fit(
         ValueError: when successes, failures or held-out frames are missing, or the checkpoint is of another training.
     """
     params, calibration = params or FitParams(), calibration or CalibrationParams()
-    refuse_none(held)
-    final = learn(asked, train, params, seed, targets, checkpoint, on_progress)
-    return calibrated(asked, train, held, params, calibration, {"loss": final}, rule or VoteRule())
-
-
-def refuse_none(held: FrameSet) -> None:
-    """Refuse to train what could not be calibrated.
-
-    Raises:
-        ValueError: when no frames are held out.
-    """
     if not len(held):
         raise ValueError("expected held-out episodes to calibrate on, got none; collect two or more of a kind")
-
-
-def learn(
-    asked: Asked,
-    train: FrameSet,
-    params: FitParams,
-    seed: int,
-    targets: npt.NDArray[np.float32] | None = None,
-    checkpoint: Path | None = None,
-    on_progress: OnProgress = silent,
-) -> float:
-    """Train as ``fit`` does, without calibration; return the mean loss of the last tenth."""
     seed_everything(seed)
     target = torch.from_numpy(train.is_success.astype(np.float32) if targets is None else targets)
     batches, said = Batches(train, params), asked.sentences(train.questions)
@@ -187,16 +163,14 @@ def learn(
         return nn.functional.binary_cross_entropy_with_logits(logits.float(), target[rows])
 
     begun = fingerprint(*train.images.values(), train.frame, train.question, target, said, *net.state_dict().values())
-    one = {name: value for name, value in asdict(params).items() if name != "members"}  # it learns alone
-    named = digest([type(net).__name__, train.questions, one, seed, begun])
+    named = digest([type(net).__name__, train.questions, asdict(params), seed, begun])
     training = Training(
         {"net": net, "batches": batches}, loss, params.updates, params.learning_rate, params.weight_decay, seed, named,
         checkpoint,
     )  # fmt: skip
     final = training.run(on_progress)
-    training.save()  # others may be trained before all are calibrated
     net.eval().requires_grad_(False)
-    return final
+    return calibrated(asked, train, held, params, calibration, {"loss": final}, rule or VoteRule())
 
 
 def calibrated(

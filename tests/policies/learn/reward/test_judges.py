@@ -24,7 +24,6 @@ from armtune_policies.learn.reward.dual import DualEncoder, TeachParams, teach
 from armtune_policies.learn.reward.export import export_judge
 from armtune_policies.learn.reward.fit import Batches, FitParams, Fitted, answers, calibrated, fit, split
 from armtune_policies.learn.reward.judge import Asked, Familiarity
-from armtune_policies.learn.reward.panel import Panel, fit_panel, restored, untrained
 from armtune_policies.learn.reward.student import Student
 from armtune_policies.learn.reward.tower import Tower
 from armtune_policies.reward.calibrate import CalibrationParams, distance_bound, verdict
@@ -150,7 +149,6 @@ def test_a_batch_holds_both_answers_and_the_hard_rows(frames: FrameSet) -> None:
 
 
 SHORT = FitParams(updates=12, batch=16, shift_px=1, mine_from=0.2)
-CALIBRATION = CalibrationParams(false_positives=0.05)
 
 
 def short(frames: FrameSet, known: Embeddings, checkpoint: Path, stops_at: int = 0, **more: Any) -> Fitted:
@@ -174,31 +172,6 @@ def test_a_training_that_was_killed_ends_as_one_that_was_not_and_tells_its_loss_
     with pytest.raises(KeyboardInterrupt):
         short(frames, embeddings, tmp_path / "done", stops_at=12)
     assert short(frames, embeddings, tmp_path / "done").metrics == whole.metrics
-
-
-def test_a_panel_says_the_mean_of_students_trained_apart_and_one_wanted_larger_goes_on_from_the_one_there_is(
-    frames: FrameSet, embeddings: Embeddings, tmp_path: Path
-) -> None:
-    train, held = split(frames, 0.2, 0)
-    told = list[Progress]()
-
-    def made(members: int) -> Panel:
-        panel = untrained(SPEC, members, seed=0)
-        told.clear()
-        kept = tmp_path / "judge.training.safetensors"
-        fit_panel(
-            panel, embeddings, train, held, replace(SHORT, members=members), CALIBRATION, 0, None, kept, told.append
-        )
-        return panel
-
-    one, two = made(1), made(2)
-    assert [(p.step, p.updates) for p in told] == [(22, 24), (24, 24)], "the first was trained already"
-    alone, both, second = (answers(Asked(net, embeddings), held)[0] for net in (one, two, two.students[1]))
-    assert np.allclose(both, (alone + second) / 2, atol=1e-4) and not np.allclose(both, alone, atol=1e-2)
-    again = restored(SPEC, two.state_dict()).eval()
-    assert np.array_equal(answers(Asked(again, embeddings), held)[0], both)
-    with pytest.raises(ValueError, match="panel of students"):
-        restored(SPEC, one.students[0].state_dict())
 
 
 @pytest.mark.fault("L9")

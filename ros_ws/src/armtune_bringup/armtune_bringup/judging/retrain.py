@@ -85,19 +85,24 @@ def _further(judging: Judging, old: RewardModel, train: FrameSet, held: FrameSet
     from safetensors.torch import load_file
 
     from armtune_policies.learn.export import weights
-    from armtune_policies.learn.reward.panel import fit_panel, restored
+    from armtune_policies.learn.networks import seed_everything
+    from armtune_policies.learn.reward.fit import fit
+    from armtune_policies.learn.reward.judge import Asked
+    from armtune_policies.learn.reward.student import Student
 
     config, seed = judging.config, judging.config.experiment.seed
     begun = Path(config.reward.folder) / WEIGHTS
     if not begun.is_file():
         raise ConfigError(f"{begun}: no such file; a judge to retrain is one that armtune reward train made")
-    panel = restored(config.policy.observation, load_file(begun))
-    fitted = fit_panel(
-        panel, old.sentences, train, held, judging.fit_params, judging.calibration, seed,
+    seed_everything(seed)
+    student = Student(config.policy.observation)
+    student.load_state_dict(load_file(begun))
+    fitted = fit(
+        Asked(student, old.sentences), train, held, judging.fit_params, judging.calibration, seed,
         on_progress=lambda p: on_step("student", p.step, p.updates), rule=rule_of(config),
     )  # fmt: skip
     folder, facts = Path(f"{config.reward.folder}-new"), {"data": described(train), "from": old.version}
-    write_judge(judging, folder, fitted, old.sentences, facts, old.manifest.name, {WEIGHTS: weights(panel)})
+    write_judge(judging, folder, fitted, old.sentences, facts, old.manifest.name, {WEIGHTS: weights(student)})
     return RewardModel.load(folder, config.policy.action, config.policy.observation)
 
 

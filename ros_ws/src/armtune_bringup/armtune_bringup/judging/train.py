@@ -50,8 +50,10 @@ def train(
         ModelError: when the teacher will not do, or does not know the sentences.
     """
     from armtune_policies.learn.export import weights
-    from armtune_policies.learn.reward.fit import split
-    from armtune_policies.learn.reward.panel import fit_panel, untrained
+    from armtune_policies.learn.networks import seed_everything
+    from armtune_policies.learn.reward.fit import fit, split
+    from armtune_policies.learn.reward.judge import Asked
+    from armtune_policies.learn.reward.student import Student
     from armtune_policies.learn.sentences import embed
 
     config, seed = judging.config, judging.config.experiment.seed
@@ -63,12 +65,13 @@ def train(
         judge = RewardModel.load(teacher, config.policy.action, config.policy.observation)
         (learnt, targets), (held, _) = taught(learnt, judge, label_set), taught(held, judge, label_set)
         of = judge.version
+    seed_everything(seed)
     # of another name where there is a teacher, so that a training by labels does not stand in its way
     checkpoint = folder.with_name(f"{folder.name}{of and f'-of-{of}'}.training.safetensors")
-    panel = untrained(config.policy.observation, judging.fit_params.members, seed)
-    fitted = fit_panel(
-        panel, known, learnt, held, judging.fit_params, judging.calibration, seed, targets, checkpoint,
+    student = Student(config.policy.observation)
+    fitted = fit(
+        Asked(student, known), learnt, held, judging.fit_params, judging.calibration, seed, targets, checkpoint,
         lambda p: on_step("student", p.step, p.updates), rule_of(config),
     )  # fmt: skip
     facts = {"data": described(frames), "teacher": of}
-    return write_judge(judging, folder, fitted, known, facts, more={WEIGHTS: weights(panel)})
+    return write_judge(judging, folder, fitted, known, facts, more={WEIGHTS: weights(student)})
