@@ -22,7 +22,7 @@ def test_a_set_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
 
 def test_cameras_come_back_by_name_however_often_a_file_is_read(tmp_path: Path) -> None:
     frames = frame_set([[False, True]])
-    some = {name: frames.images["front"] for name in ("wrist", "front", "left", "right", "above")}
+    some = dict.fromkeys(("wrist", "front", "left", "right", "above"), frames.images["front"])
     write_frames(tmp_path / "f.safetensors", replace(frames, images=some))
     for _ in range(20):
         assert list(read_frames(tmp_path / "f.safetensors").images) == sorted(some)
