@@ -29,7 +29,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 STIFFNESS_NM_RAD = (600.0, 600.0, 600.0, 600.0, 250.0, 150.0, 50.0)
 DAMPING_NMS_RAD = (50.0, 50.0, 50.0, 50.0, 30.0, 25.0, 15.0)
-"""Meant as in libfranka's examples/joint_impedance_control.cpp; not compared with it yet (docs/hardware.md)."""
+"""Gains of libfranka 0.21.2, examples/joint_impedance_control.cpp."""
 _POOR = 0.9
 """Of the last hundred commands the robot should have got more than this; with fewer it stutters."""
 _REALTIME = Path("/sys/kernel/realtime")
