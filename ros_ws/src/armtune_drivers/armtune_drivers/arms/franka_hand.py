@@ -18,12 +18,12 @@ _SHUT = 0.1
 _NEWS, _REST = 0.05, 0.01
 """An opening this far from the last one given to the hand is given to it: while it changes, and once it rests."""
 _WIDEST_M = 0.083
-"""Of a hand that was homed: an engineer of its maker names 0.082 (libfranka issue 202); other fingers are another robot."""
+"""Of a hand that was homed: an engineer of its maker names 0.082 (libfranka issue 202). More are other fingers."""
 _STOP_S = 2.0
 FINGER_M_S = 0.05
 """Told as the hand's speed; no finger goes faster, whether that counts each or both (docs/hardware.md)."""
 FORCE_N = 70.0
-"""The force it can hold for long, in none of the maker's sources (docs/hardware.md); ``arm.grip_effort`` is part of that."""
+"""The force it can hold for long: no source was found (docs/hardware.md); ``arm.grip_effort`` is part of that."""
 
 
 class Hand:
