@@ -52,10 +52,9 @@ class Studio:
 
     def begin(self, rng: np.random.Generator) -> Truth:
         """Draw a lens, a place of the camera and one of the board; return them."""
-        fx = rng.uniform(540, 680)
-        middle = [WIDTH / 2 - 0.5 + rng.uniform(-8, 8), HEIGHT / 2 - 0.5 + rng.uniform(-8, 8)]
-        bent = [rng.uniform(-0.25, 0.05), rng.uniform(-0.05, 0.12), *rng.uniform(-1e-3, 1e-3, 2)]
-        lens = np.array([fx, fx * rng.uniform(0.997, 1.003), *middle, *bent])
+        lens = _lens(rng)
+        while _folds(lens):
+            lens = _lens(rng)
         facing = Rotation.from_matrix(np.column_stack([[0, -1, 0], [-1, 0, 0], [0, 0, -1]]))
         centre = np.array([*self.board.size_m, 0.0]) / 2
         held = pose(HAND_M, facing) @ exp([*rng.uniform(-0.02, 0.02, 3), *rng.uniform(-0.15, 0.15, 3)])
@@ -116,6 +115,24 @@ class Studio:
         seen = cv2.GaussianBlur(seen, (0, 0), rng.uniform(0.4, 0.9)) * rng.uniform(0.8, 1.1)
         seen += rng.normal(0.0, rng.uniform(1.5, 4.0), seen.shape)
         return np.clip(np.round(seen), 0, 255).astype(np.uint8)
+
+
+def _lens(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a lens as ``Truth`` has it."""
+    fx = rng.uniform(540, 680)
+    middle = [WIDTH / 2 - 0.5 + rng.uniform(-8, 8), HEIGHT / 2 - 0.5 + rng.uniform(-8, 8)]
+    bent = [rng.uniform(-0.25, 0.05), rng.uniform(-0.05, 0.12), *rng.uniform(-1e-3, 1e-3, 2)]
+    return np.array([fx, fx * rng.uniform(0.997, 1.003), *middle, *bent])
+
+
+def _folds(lens: NDArray[np.float64]) -> bool:
+    """Return whether what is further out is seen further in before a corner of the picture: no lens does that."""
+    fx, _, _, _, k1, k2, _, _ = lens
+    corner = np.hypot(WIDTH, HEIGHT) / 2 / fx
+    straight = np.linspace(0.0, 2.0 * corner, 400)
+    bent = straight * (1 + k1 * straight**2 + k2 * straight**4)
+    turn = np.argmax(np.diff(bent) <= 0.0) or len(bent) - 1
+    return bool(bent[turn] < 1.05 * corner)
 
 
 __all__ = ["HEIGHT", "TICK_RAD", "WIDTH", "Studio", "Truth"]

@@ -19,13 +19,19 @@ import numpy as np
 from armtune_calibration.board import BoardParams
 from armtune_calibration.detect import Corners, detect
 from armtune_calibration.hand_eye import best_start
-from armtune_calibration.lens import Solved, solve_lens
+from armtune_calibration.lens import Lens, Solved, solve_lens
 from armtune_calibration.poses import apart
 from armtune_calibration.refine import HandEye, refine
 
 from ._seen_board import HEIGHT, TICK_RAD, WIDTH, Studio, Truth
 
 MOST_TRIES = 60
+SURE = 1e-5
+"""Standard deviation of each number of a lens that is known."""
+ROWS = (
+    "focal_pct", "pictures_focal_pct", "hand_eye_mm", "sd_mm", "hand_eye_deg", "sd_deg", "lens_known_deg", "corner_px",
+    "arm_mm",
+)  # fmt: skip
 LIMITS = {"focal_pct": 0.3, "hand_eye_mm": 1.0, "hand_eye_deg": 0.1}
 
 
@@ -47,7 +53,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         solved = solve_lens(views, board, (WIDTH, HEIGHT))
         for row, read in (("exact", joints), ("encoder", [np.round(q / TICK_RAD) * TICK_RAD for q in joints])):
             found = solve(studio, board, views, read, solved)
-            rows[row].append(judge(truth, solved, found))
+            known = solve(studio, board, views, read, solved, truth)
+            rows[row].append(judge(truth, solved, found, known))
     result = {"bench": "calibration", "n": chosen.trials, "poses": chosen.poses, "seed": chosen.seed}
     result |= {"corners_mean": round(float(np.mean(corners)), 1), "corners_least": int(min(corners))}
     return result | table(rows) | {"cpu_s": round(time.process_time() - began_s)}
@@ -69,19 +76,21 @@ def take(
 
 
 def solve(
-    studio: Studio, board: BoardParams, views: Sequence[Corners], joints: Sequence[np.ndarray], solved: Solved
-) -> HandEye:
-    """Return where the camera is by views and joints as read."""
+    studio: Studio, board: BoardParams, views: Sequence[Corners], joints: Sequence[np.ndarray], solved: Solved,
+    told: Truth | None = None,
+) -> HandEye:  # fmt: skip
+    """Return where the camera is by views and joints as read; ``told``: with the lens known beforehand."""
     moved = [studio.tool_pose(joints[i]) for i in solved.kept]
     _, x, z = best_start(moved, solved.poses)
-    return refine([views[i] for i in solved.kept], moved, board, x, z, solved.lens)
+    sure = None if told is None else Lens(told.lens, SURE**2 * np.eye(len(told.lens)), (WIDTH, HEIGHT), 0.0)
+    return refine([views[i] for i in solved.kept], moved, board, x, z, sure or solved.lens, sure)
 
 
-def judge(truth: Truth, solved: Solved, found: HandEye) -> dict[str, float]:
+def judge(truth: Truth, solved: Solved, found: HandEye, known: HandEye) -> dict[str, float]:
     """Return errors, and whether the truth is where the calibration says it is.
 
     ``focal_pct`` is of the lens that is kept, which the arm's motion helped to find; ``pictures_focal_pct`` of the one
-    that the pictures alone give.
+    that the pictures alone give. ``known`` is solved with the lens known: what is left of the error then.
     """
     off_m, off_rad = apart(found.x, truth.base_from_camera)
     gap = solved.lens.values[:2] - truth.lens[:2]
@@ -92,6 +101,8 @@ def judge(truth: Truth, solved: Solved, found: HandEye) -> dict[str, float]:
         "pictures_focal_pct": float(100 * np.abs(gap / truth.lens[:2]).max()),
         "in_region_95": float(found.distance(truth.base_from_camera) <= found.edge),
         "focal_in_95": float(abs(gap[0]) <= 1.96 * solved.lens.sd[0]),
+        "lens_known_deg": float(np.degrees(apart(known.x, truth.base_from_camera)[1])),
+        "sd_deg": float(np.degrees(np.linalg.norm(found.sd[3:]))),
         "sd_mm": float(1e3 * np.linalg.norm(found.sd[:3])),
         "corner_px": found.noise.corner_px,
         "arm_mm": 1e3 * found.noise.arm_m,
@@ -102,7 +113,7 @@ def table(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """Print medians and 95 % points, and return the exact arm's medians under their own names."""
     found: dict[str, Any] = {}
     print(f"{'':<22}" + "".join(f"{arm + ' median':>17}{'95 %':>8}" for arm in rows) + f"{'goal':>8}")
-    for name in ("focal_pct", "pictures_focal_pct", "hand_eye_mm", "hand_eye_deg", "sd_mm", "corner_px", "arm_mm"):
+    for name in ROWS:
         cells = ""
         for arm, trials in rows.items():
             values = [trial[name] for trial in trials]

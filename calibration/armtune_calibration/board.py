@@ -28,13 +28,15 @@ RULER_MM, QUIET_MM = 100.0, 10.0
 class BoardParams(Checked):
     """A chessboard with a marker in each white square, so that a part of it is enough (ChArUco, as OpenCV has it).
 
-    Its frame: origin in a corner of the board, x along the columns, y along the rows, z into the board.
+    Its frame: origin in a corner of the board, x along the columns, y along the rows, z into the board. As it comes it
+    fills a page of A4 or letter paper; its markers are small, so that a corner is refined in a window of 11 pixels
+    half a metre away: the window ends where a marker begins.
     """
 
-    columns: int = num(7, low=3, high=30, doc="squares along x")
-    rows: int = num(5, low=3, high=30, doc="squares along y")
+    columns: int = num(8, low=3, high=30, doc="squares along x")
+    rows: int = num(6, low=3, high=30, doc="squares along y")
     square_m: float = num(0.030, low=0.004, high=0.5, doc="side of a square, as measured on the print [m]")
-    marker_m: float = num(0.024, low=0.003, high=0.5, doc="side of a marker, its black rim included [m]")
+    marker_m: float = num(0.018, low=0.003, high=0.5, doc="side of a marker, its black rim included [m]")
     dictionary: str = choice("4x4", of=tuple(DICTIONARIES), doc="which markers")
 
     def __post_init__(self) -> None:

@@ -61,7 +61,7 @@ def test_nothing_is_found_where_there_is_no_board() -> None:
 )
 def test_another_board_is_refused_in_one_sentence(other: BoardParams) -> None:
     picture, _ = warped(other, 2)
-    with pytest.raises(ValueError, match="expected the board of 7 x 5 squares with 4x4 markers, got another") as why:
+    with pytest.raises(ValueError, match="expected the board of 8 x 6 squares with 4x4 markers, got another") as why:
         detect(picture, BOARD)
     assert "\n" not in str(why.value)
 

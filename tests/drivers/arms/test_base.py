@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from armtune_drivers.arms.base import ArmFault, Backoff, Losses
+from armtune_drivers.arms.base import ArmFault, Backoff, Freshness, Losses
 from armtune_drivers.arms.gripper import Slider
 
 pytestmark = pytest.mark.unhurried
@@ -27,6 +27,22 @@ def test_silence_is_a_fault_exactly_when_one_is_silent_too_long_or_too_many_too_
             return
         losses.note(answered)
     assert losses.lost == round(3 * sum(shares))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.floats(0.0, 0.3)), max_size=60))
+def test_answer_is_new_by_its_number_and_only_old_ones_for_too_long_are_a_fault(said: list[tuple[int, float]]) -> None:
+    freshness, last, heard_s, now_s = Freshness("here: the robot", 0.5), -1, 7.0, 7.0
+    freshness.start(now_s)
+    for number, later_s in said:
+        now_s += later_s
+        if number == last and now_s - heard_s > 0.5:
+            with pytest.raises(ArmFault, match=r"here: the robot has not answered for 0\.50 s"):
+                freshness.is_new(number, now_s)
+            freshness.start(now_s)  # held again: silence before that does not count
+            heard_s = now_s
+            continue
+        assert freshness.is_new(number, now_s) == (number != last)
+        heard_s, last = (now_s if number != last else heard_s), number
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0.0, 200.0)), max_size=30))

@@ -53,10 +53,10 @@ def add_to(app: typer.Typer) -> None:
 def board(
     file: Annotated[Path, typer.Argument(help="PDF to write")],
     paper: Annotated[str, typer.Option(help="a4, a3 or letter")] = "a4",
-    columns: Columns = 7,
-    rows: Rows = 5,
+    columns: Columns = 8,
+    rows: Rows = 6,
     square_mm: SquareMm = 30.0,
-    marker_mm: MarkerMm = 24.0,
+    marker_mm: MarkerMm = 18.0,
     dictionary: Dictionary = "4x4",
 ) -> None:
     """Make a page with a ChArUco board at its exact size. Print it at 100 % and glue it onto something flat."""
@@ -75,10 +75,10 @@ def capture(
     views: Annotated[int, typer.Option(min=6, help="how many are wanted")] = 15,
     seed: Annotated[int, typer.Option(help="sim: of the poses")] = 0,
     robot: Robot = "",
-    columns: Columns = 7,
-    rows: Rows = 5,
+    columns: Columns = 8,
+    rows: Rows = 6,
     square_mm: SquareMm = 30.0,
-    marker_mm: MarkerMm = 24.0,
+    marker_mm: MarkerMm = 18.0,
     dictionary: Dictionary = "4x4",
 ) -> None:
     """Take views of the board from well-spread poses, with a meter of what is still wanted. Ctrl-C keeps them.

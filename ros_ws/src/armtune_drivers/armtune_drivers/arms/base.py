@@ -100,6 +100,40 @@ class Losses:
         return ", ".join(f"{self._names[number]} (id {number})" for number in numbers)
 
 
+class Freshness:
+    """Tells a controller's new answers from those given before, and how long there were only such.
+
+    Makers' drivers go on giving the last state they got when the controller falls silent; its number then stays.
+
+    Args:
+        controller: Begins a fault's sentence: where it is, and what it is.
+        silent_s: Without a new answer for longer than this, it is lost.
+    """
+
+    def __init__(self, controller: str, silent_s: float) -> None:
+        self._controller, self._silent_s = controller, silent_s
+        self._number, self._heard_s = -1, 0.0
+
+    def start(self, now_s: float) -> None:
+        """Count silence from now on."""
+        self._heard_s = now_s
+
+    def is_new(self, number: int, now_s: float) -> bool:
+        """Return whether an answer of this number [its own count, or time] was not given before.
+
+        Raises:
+            ArmFault: when it was, and the last new one was too long ago.
+        """
+        if number != self._number:
+            self._number, self._heard_s = number, now_s
+            return True
+        if not now_s - self._heard_s <= self._silent_s:
+            raise ArmFault(
+                f"{self._controller} has not answered for {self._silent_s:.2f} s; check its power and its network cable"
+            )
+        return False
+
+
 class Backoff:
     """How long an arm is left alone after a fault: ever longer while it is lost soon after it was held.
 

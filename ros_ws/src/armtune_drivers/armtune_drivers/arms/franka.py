@@ -21,7 +21,7 @@ from armtune_safety.controller import Controller
 from armtune_safety.following import SILENT_NS
 from armtune_safety.settings import RobotParams
 
-from .base import ArmFault, Array, Reading
+from .base import ArmFault, Array, Freshness, Reading
 from .franka_hand import FINGER_M_S, FORCE_N, Hand
 from .urdf import limits_of
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 STIFFNESS_NM_RAD = (600.0, 600.0, 600.0, 600.0, 250.0, 150.0, 50.0)
 DAMPING_NMS_RAD = (50.0, 50.0, 50.0, 50.0, 30.0, 25.0, 15.0)
-"""Meant as in libfranka's examples/joint_impedance_control.cpp; not compared with it yet (docs/hardware.md)."""
+"""Gains of libfranka 0.21.2, examples/joint_impedance_control.cpp."""
 _POOR = 0.9
 """Of the last hundred commands the robot should have got more than this; with fewer it stutters."""
 _REALTIME = Path("/sys/kernel/realtime")
@@ -45,8 +45,8 @@ class Franka:
         self._driver: Any = None
         self._hand: Any = None
         self._motion: Any = None
-        self._heard_ms, self._heard_s = -1, 0.0
-        self._silent_s = (arm.lost_in_a_row + 1) * (1.0 / arm.rate_hz + arm.reply_s)
+        silent_s = (arm.lost_in_a_row + 1) * (1.0 / arm.rate_hz + arm.reply_s)
+        self._freshness = Freshness(f"{arm.port}: the robot", silent_s)
 
     def _asked(self, work: Callable[[], T], mend: str = "is the arm on, FCI active, and this its address?") -> T:
         """Do it; what franky raises is a fault, in its first sentence."""
@@ -96,7 +96,7 @@ class Franka:
                 if time.monotonic() > end_s:
                     raise ArmFault(f"{self._arm.port}: the robot gave no hold in {_STOP_S:g} s; {_CLEAR}")
                 time.sleep(_STEP_S)
-            self._heard_s = time.monotonic()
+            self._freshness.start(time.monotonic())
             return self._placed(here)
 
         return self._asked(hold)
@@ -130,25 +130,13 @@ class Franka:
             self._asked(lambda: self._driver.join_motion(0.0))  # says why, if it was for a reason
             raise ArmFault(f"{self._arm.port}: the robot is no longer under our control; {_CLEAR}")
         state = self._asked(lambda: self._driver.state)
-        if not self._is_new(state.time.to_msec()):
+        if not self._freshness.is_new(state.time.to_msec(), time.monotonic()):
             return None
         arrived = float(state.control_command_success_rate)
         efforts = ", ".join(f"{name} {nm:.1f}" for name, nm in zip(self._robot.joints, state.tau_J))
         facts = {"effort_nm": efforts, "commands_arrived": f"{arrived:.2f}"}
         poor = f"{arrived:.0%} of commands arrive in time; look at the kernel, and the cable to the robot"
         return Reading(self._placed(state.q), facts, "" if arrived > _POOR else poor)
-
-    def _is_new(self, number: int) -> bool:
-        now_s = time.monotonic()
-        if number != self._heard_ms:
-            self._heard_ms, self._heard_s = number, now_s
-            return True
-        if not now_s - self._heard_s <= self._silent_s:
-            raise ArmFault(
-                f"{self._arm.port}: the robot has not answered for {self._silent_s:.2f} s; "
-                "check its power and its network cable"
-            )
-        return False
 
     def _placed(self, q_rad: Any) -> Array:
         return np.array([*q_rad, self._hand.opening])

@@ -17,13 +17,13 @@ _SHUT = 0.1
 """An opening below this is a grasp: the hand closes until it holds something, with force; above, it goes to a width."""
 _NEWS, _REST = 0.05, 0.01
 """An opening this far from the last one given to the hand is given to it: while it changes, and once it rests."""
-_WIDEST_M = 0.0815
-"""Of a hand that was homed, with some play of its 0.08 m; other fingers are another robot."""
+_WIDEST_M = 0.083
+"""Of a hand that was homed: an engineer of its maker names 0.082 (libfranka issue 202). More are other fingers."""
 _STOP_S = 2.0
 FINGER_M_S = 0.05
-"""The fastest a finger goes (meant as in the Franka Hand's product manual; not compared yet)."""
+"""Told as the hand's speed; no finger goes faster, whether that counts each or both (docs/hardware.md)."""
 FORCE_N = 70.0
-"""The force it can hold for long (the same); ``arm.grip_effort`` is part of that."""
+"""The force it can hold for long: no source was found (docs/hardware.md); ``arm.grip_effort`` is part of that."""
 
 
 class Hand:

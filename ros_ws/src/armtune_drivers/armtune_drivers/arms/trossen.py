@@ -19,7 +19,7 @@ from armtune_safety.controller import Controller
 from armtune_safety.following import SILENT_NS
 from armtune_safety.settings import RobotParams
 
-from .base import ArmFault, Array, Reading
+from .base import ArmFault, Array, Freshness, Reading
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ class Trossen:
         self._robot, self._arm = robot, arm
         self._may_go_limp = arm.may_go_limp
         self._driver: Any = None
-        self._heard_id, self._heard_s = -1, 0.0
-        self._silent_s = (arm.lost_in_a_row + 1) * (1.0 / arm.rate_hz + arm.reply_s)
+        silent_s = (arm.lost_in_a_row + 1) * (1.0 / arm.rate_hz + arm.reply_s)
+        self._freshness = Freshness(f"{arm.port}: the controller", silent_s)
 
     def _asked(self, work: Callable[[], T]) -> T:
         """Do it; what the driver raises is a fault, in its first sentence."""
@@ -90,7 +90,7 @@ class Trossen:
             here = self._driver.get_all_positions()
             self._driver.set_all_modes(maker.Mode.position)
             self._driver.set_all_positions(here, 0.0, False)
-            self._heard_s = time.monotonic()
+            self._freshness.start(time.monotonic())
             return self._placed(here)
 
         return self._asked(hold)
@@ -116,7 +116,7 @@ class Trossen:
             ArmFault: also when nothing new came for as long as servos on a bus may be silent.
         """
         output = self._asked(lambda: self._driver.get_robot_output())
-        if not self._is_new(output.header.id):
+        if not self._freshness.is_new(output.header.id, time.monotonic()):
             return None
         joints = output.joint.all
         names = (*self._robot.joints, self._robot.finger_joint)
@@ -126,18 +126,6 @@ class Trossen:
 
         facts = {"temperature_c": listed(joints.rotor_temperatures), "effort_nm": listed(joints.efforts)}
         return Reading(self._placed(joints.positions), facts)
-
-    def _is_new(self, number: int) -> bool:
-        now_s = time.monotonic()
-        if number != self._heard_id:
-            self._heard_id, self._heard_s = number, now_s
-            return True
-        if not now_s - self._heard_s <= self._silent_s:
-            raise ArmFault(
-                f"{self._arm.port}: the controller has not answered for {self._silent_s:.2f} s; "
-                "check its power and its network cable"
-            )
-        return False
 
     def _placed(self, positions: Any) -> Array:
         here = np.array(list(positions))
