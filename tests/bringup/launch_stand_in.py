@@ -79,6 +79,11 @@ class TimerAction:
 
 
 @dataclass
+class LogInfo:
+    msg: str
+
+
+@dataclass
 class Ended:
     """The event of a process that ended."""
 
@@ -87,7 +92,7 @@ class Ended:
 
 HOMES = {
     "launch": [LaunchDescription],
-    "launch.actions": [DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, TimerAction],
+    "launch.actions": [DeclareLaunchArgument, LogInfo, OpaqueFunction, RegisterEventHandler, TimerAction],
     "launch.event_handlers": [OnProcessExit],
     "launch.substitutions": [LaunchConfiguration],
     "launch_ros": [],

@@ -45,7 +45,7 @@ def test_help_of_every_command_says_what_it_does_and_shows_an_example() -> None:
         (("up", "robot"), "expected real cameras on a robot"),
         (("up", "sim"), "policy.folder: no manifest.json in models/policy"),
         (("bench", "nope"), "unknown benchmark 'nope'; known: "),
-        (("data", "ls", "nowhere"), "nowhere: no such folder"),
+        (("data", "ls", "nowhere"), "nowhere: expected a folder of runs, got none"),
         (("fault", "camera.melt"), "unknown fault 'camera.melt'; known: camera.stall"),
         (("fault", "policy.slow", "--value", "nan"), "policy.slow: expected seconds late in [0.001, 10], got nan"),
         (("fault", "camera.stall"), "no graph found on ROS domain 197"),

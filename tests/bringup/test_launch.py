@@ -96,6 +96,21 @@ def test_graph_ends_with_a_reason_when_respawns_are_spent(launched: Any) -> None
         handler.on_exit(stand_in.Ended(1), context)
 
 
+def test_graph_goes_on_without_a_learner_whose_respawns_are_spent(launched: Any) -> None:
+    actions = launched.run("sim.launch.py")
+    handlers = (a.handler for a in actions if hasattr(a, "handler"))
+    handler = next(one for one in handlers if one.target_action.name == "learner_node")
+    context = stand_in.Context({})
+    with pytest.raises(GraphStopped, match="learner_node: starting it again cannot help"):
+        handler.on_exit(stand_in.Ended(78), context)
+    for _ in range(3):
+        (reply,) = handler.on_exit(stand_in.Ended(-9), context)
+        handler = reply.actions[0].handler
+    for code in (1, 78):
+        (reply,) = handler.on_exit(stand_in.Ended(code), context)
+        assert reply.msg.startswith("learner_node: ") and "it stays down" in reply.msg
+
+
 def test_graph_ends_at_once_when_starting_again_cannot_help(launched: Any) -> None:
     actions = launched.run("sim.launch.py")
     with pytest.raises(GraphStopped, match="sim_node: starting it again cannot help"):

@@ -84,6 +84,26 @@ def test_reason_names_node_budget_and_last_error_when_respawns_are_spent(tmp_pat
     assert sum("; respawn " in line for line in said) == 2
 
 
+def test_spare_node_stays_down_and_the_others_go_on_when_its_respawns_are_spent(tmp_path: Path) -> None:
+    said: list[str] = []
+    rows = [spec("crash", respawns=1, is_spare=True), spec("steady")]
+    with Runner(rows, tmp_path, DOMAIN, said.append) as runner:
+        assert runner.run(lambda: any("it stays down" in line for line in said), 20) == ""
+        assert runner.run(lambda: "ready" in (tmp_path / "logs/steady.log").read_text(), 20) == ""
+        assert set(runner.processes()) == {"steady"}
+    (told,) = (line for line in said if "it stays down" in line)
+    assert told.startswith(
+        "crash ended with code 1, its respawns are spent (1 of 1 within 60 s): error: the toy broke;"
+    )
+
+
+@pytest.mark.parametrize("name", ("crash", "hopeless"))
+def test_graph_ends_with_a_spare_node_that_is_alone_or_was_told_nonsense(tmp_path: Path, name: str) -> None:
+    others = [spec("steady")] if name == "hopeless" else []
+    with Runner([spec(name, is_spare=True), *others], tmp_path, DOMAIN, lambda _: None) as runner:
+        assert runner.run(timeout_s=20).startswith(f"{name} ended with code")
+
+
 def test_budget_counts_respawns_within_its_window_only() -> None:
     budget = RespawnBudget(spec("crash", respawns=2, respawn_window_s=10.0))
     assert [budget.spend(t) for t in (0.0, 1.0, 2.0, 10.5, 11.5, 12.0)] == [True, True, False, True, True, False]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from armtune_console.access import read_tokens
-from fixtures.browser import chromium, faults_of_access, needs_browser, until
+from fixtures.browser import chromium, faults_of_access, needs_browser, out_of_place, until
 from fixtures.console import OPERATOR, VIEWER, Served, frame, handed, serve, write_run
 
 pytestmark = needs_browser
@@ -210,6 +210,32 @@ def test_what_a_page_shows_at_times_can_be_read_and_is_named(context: Any, tmp_p
         assert faults_of_access(page) == []
         page.goto(f"http://127.0.0.1:{served.port}/nowhere")
         assert "no such address" in page.locator("main").inner_text() and faults_of_access(page) == []
+        page.close()
+
+
+BESIDE = """([a, b]) => {
+  const box = id => document.getElementById(id).getBoundingClientRect();
+  return box(a).right <= box(b).left;
+}"""
+
+
+@pytest.mark.parametrize("width_px", (390, 800, 900, 1280))
+def test_nothing_is_cut_or_covered_at_any_width(context: Any, tmp_path: Path, width_px: int) -> None:
+    write_run(tmp_path / "runs", "20260102-030405-shown", "sta")
+    with serve(tmp_path / "runs") as served, gated(served), handed(served.board):
+        tell(served, latches=["stop requested", "e-stop"])
+        page = tab(context, served)
+        page.set_viewport_size({"width": width_px, "height": 800})
+        says(page, "latches", "e-stop")
+        served.film.put("front", frame(640, 480))
+        page.wait_for_function("() => Number(document.querySelector('figure img').dataset.frames) > 0")
+        assert out_of_place(page) == []
+        assert page.evaluate(BESIDE, ["views", "latches"]) is (width_px >= 896)
+        for path, shown in (("progress", "strip"), ("audit", "sheet"), ("browse", "episodes"), ("teleop", "hand")):
+            page.goto(f"http://127.0.0.1:{served.port}/{path}")
+            page.wait_for_function("id => document.getElementById(id).childElementCount > 0", arg=shown)
+            assert out_of_place(page) == [], path
+        assert page.evaluate(BESIDE, ["views", "hand"]) is (width_px >= 640)
         page.close()
 
 

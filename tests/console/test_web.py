@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -171,13 +172,37 @@ def test_person_who_follows_a_wrong_link_gets_a_page_and_a_program_a_sentence(
 
 def test_address_that_asks_is_what_the_proxy_says_only_where_there_is_one(root: Path) -> None:
     tokens = {hashlib.sha256(OPERATOR.encode()).digest(): Role.OPERATOR}
-    for is_proxied in (False, True):
-        with serve(root, tokens, is_proxied=is_proxied) as served:
+    for names in ((), ("robot.lan",)):
+        with serve(root, tokens, names=names) as served:
             tries = [
                 served.browser().ask("/api/enter", {"token": "x"}, x_forwarded_for=f"10.0.0.{number}").status
                 for number in range(8)
             ]
-        assert (429 in tries) is not is_proxied
+        assert (429 in tries) is (not names)
+
+
+def test_cookie_is_for_tls_only_wherever_pages_come_by_tls(root: Path, tmp_path: Path) -> None:
+    tokens = {hashlib.sha256(OPERATOR.encode()).digest(): Role.OPERATOR}
+    cert, key = certificate(tmp_path)
+    context = ssl.create_default_context(cafile=str(cert))
+    proxied = {"names": ("robot.lan",)}
+    ways: tuple[tuple[dict[str, Any], dict[str, Any], str, bool], ...] = (
+        ({}, {}, "127.0.0.1", False),
+        (proxied, {}, "robot.lan", True),
+        (proxied, {}, "robot.lan:8443", True),
+        (proxied, {}, "[::1]:8766", False),
+        ({"tls_cert": str(cert), "tls_key": str(key)}, {"scheme": "https", "context": context}, "127.0.0.1", True),
+    )
+    for params, by, host, is_secure in ways:
+        with serve(root, tokens, **params) as served:
+            browser = served.browser(**by)
+            came_in = browser.ask("/api/enter", {"token": OPERATOR}, host=host)
+            browser.word = browser.ask("/api/session", host=host).said["word"]
+            left = browser.ask("/api/leave", {}, host=host)
+        for answer in (came_in, left):
+            kept = answer.headers["set-cookie"]
+            assert answer.status == 200 and ("Secure" in kept) is is_secure, (host, kept)
+            assert "HttpOnly" in kept and "SameSite=strict" in kept
 
 
 def test_wrong_token_is_refused_and_tries_are_counted(locked: Served) -> None:

@@ -6,13 +6,13 @@ import signal
 
 import pytest
 from casebook import Case
-from layers import LOST_MS, NODES
+from layers import LOST_MS, NODES, SPARE, goes_on
 from promises import PROPOSAL_MS, STALE, TICK_MS, holds
 from stage import Stage
 
 from fixtures.up import gone
 
-LOOPS = ("policy_node", *(node for node in (*NODES, "gate_node") if node != "policy_node"))
+LOOPS = ("policy_node", *(node for node in (*NODES, "gate_node") if node not in ("policy_node", *SPARE)))
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F44")]
 
@@ -33,3 +33,18 @@ def test_graph_stays_down_and_says_why_when_a_node_crashes_again_and_again(stage
     case.within("at rest at the end", graph.log.last_motion_ns(killed_ns) - killed_ns, LOST_MS)
     case.nothing("endless respawn", graph.up.said.count(f"{node}: ended by SIGKILL; respawn") > 1)
     case.nothing("a node left running", [name for name, pid in nodes.items() if not gone(pid)])
+
+
+def test_practice_goes_on_without_a_learner_that_crashes_again_and_again(stage: Stage, case: Case) -> None:
+    case.by("kill -9 of the learner's node, again as soon as it is back")
+    graph = stage.fresh("safety.restarts=1")
+    graph.moving()
+    first = graph.up.node("learner_node")
+    graph.signal("learner_node", signal.SIGKILL)
+    graph.up.node("learner_node", other_than=first)
+    since_ns = graph.signal("learner_node", signal.SIGKILL)
+    graph.up.until_said("learner_node ended by SIGKILL, its respawns are spent (1 of 1 within 60 s)")
+    goes_on(graph, case, since_ns, "learner_node", "acting")
+    case.nothing("endless respawn", graph.up.said.count("learner_node: ended by SIGKILL; respawn") > 1)
+    assert "it stays down until the graph is started again, the others go on" in graph.up.said
+    assert "learner_node" not in graph.up.nodes()

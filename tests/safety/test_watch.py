@@ -17,9 +17,9 @@ SAFETY = gate_params().safety
 class World:
     """Two nodes that beat and answer as told."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: tuple[str, ...] = ("gate", "learner")) -> None:
         lost_s = SAFETY.heartbeat_lost_s
-        self.watch = Watch(("gate", "learner"), ("learner",), SAFETY, start_s=60.0, lost_s=lost_s, works_s=WORKS_S)
+        self.watch = Watch(names, ("learner",), SAFETY, start_s=60.0, lost_s=lost_s, works_s=WORKS_S)
         self.t_ns, self.states = 0, {"gate": UNCONFIGURED, "learner": UNCONFIGURED}
         self.calls: list[tuple[str, str]] = []
 
@@ -57,6 +57,15 @@ def test_nodes_come_up_in_table_order(world: World) -> None:
 def test_later_node_waits_for_an_earlier_one_at_the_start() -> None:
     world = World().run(2.0, silent=("gate",))
     assert world.calls == []
+
+
+def test_spare_node_that_never_comes_is_waited_for_no_longer_than_a_start_may_take() -> None:
+    world = World(("learner", "gate")).run(59.0, silent=("learner",))
+    assert world.calls == []
+    world.run(3.0, silent=("learner",))
+    assert world.phase("gate") == ACTIVE and not world.watch.missing() and not world.watch.faults
+    world.run(2.0)
+    assert world.watch.all_active(), "once it comes it is brought up"
 
 
 def test_silent_node_is_lost_within_its_bound_and_comes_back(world: World) -> None:

@@ -91,7 +91,7 @@ class LeRobotFiles:
                     raise BadData(str(path), missing[0], "a number", "none")
                 found.append(Placed(int(row["episode_index"]), int(row["length"]), row))
         if not found:
-            raise BadData(str(self.root / EPISODES), "episodes", "at least one", "none")
+            raise BadData(str(self.root / EPISODES), "episodes", "at least one", "none; copy the folder anew")
         return sorted(found, key=lambda one: one.index)
 
     @cached_property

@@ -166,11 +166,10 @@ class _Writer:
 
         self.close()
         if self._early:
-            raise BadData(
-                str(self._early[0][0].path), "stamps", "three whole steps in some episode, for the rate", "none"
-            )
+            wanted = "three whole steps in some episode, for the rate"
+            raise BadData(str(self._early[0][0].path), "stamps", wanted, "none; add an episode that has")
         if not self.done.pieces:
-            raise BadData(str(self.root), "episodes", "at least one", "none")
+            raise BadData(str(self.root), "episodes", "at least one with a whole step", "none; see: armtune data check")
         self.done.fps = self._fps
         stats = {key: column_stats(np.concatenate([c[key] for c in self._columns])) for key in self._columns[0]}
         stats |= {key: seen.stats() for key, seen in self._seen.items()}

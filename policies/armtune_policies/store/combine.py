@@ -12,6 +12,7 @@ from .episode_reader import Episode, read_episode
 from .episode_writer import PART
 from .errors import BadData
 from .files import copy_whole, whole_folder
+from .lacking import lacking
 from .rate import OneRate
 
 
@@ -33,18 +34,21 @@ class Alike:
         """
         path, name = str(episode.path), episode.episode_id
         if name in self.seen:
-            raise BadData(path, "episode_id", "a name of its own", f"{name}, which is also {self.seen[name]}")
+            got = f"{name}, which is also {self.seen[name]}; name a run once, or import it under another --name"
+            raise BadData(path, "episode_id", "a name of its own", got)
         self.seen[name] = episode.path
         self.rate.check(episode)
         cameras = {camera: frames.shape[1:] for camera, frames in episode.images.items()}
         if self.first is None:
             self.first, self.cameras, self.observation = episode.path, cameras, episode.observation_digest
         if cameras != self.cameras:
-            raise BadData(path, "cameras", f"{_sizes(self.cameras)} as in {self.first}", _sizes(cameras))
+            got = f"{_sizes(cameras)}; keep unlike cameras in runs of their own"
+            raise BadData(path, "cameras", f"{_sizes(self.cameras)} as in {self.first}", got)
         both = (self.observation, episode.observation_digest)
         if all(both) and len(set(both)) > 1:
             wanted = f"the one of {self.first}: {both[0][:12]}"
-            raise BadData(path, "observation spec", wanted, both[1][:12])
+            got = f"{both[1][:12]}; keep episodes of unlike policies in runs of their own"
+            raise BadData(path, "observation spec", wanted, got)
 
 
 def merge(runs: Sequence[Path], into: Path, on_episode: Callable[[int, int], None] = lambda done, total: None) -> int:
@@ -57,19 +61,22 @@ def merge(runs: Sequence[Path], into: Path, on_episode: Callable[[int, int], Non
         How many episodes it has.
 
     Raises:
-        BadData: for an id used twice, episodes of another rate, cameras or observation, or one that is unfinished.
+        BadData: for an id used twice, episodes of another rate, cameras or observation, one that is unfinished, a
+            folder that is not there, or no episode at all.
         FileExistsError: when ``into`` is there already.
         OSError: when the disk refuses.
     """
-    if left := [part for run in runs for part in sorted((run / "episodes").glob(f"*.mcap{PART}"))]:
-        raise BadData(str(left[0]), "episode", "a finished one", "this; let it end, or: armtune data check --salvage")
+    for run in runs:
+        for part in sorted((run / "episodes").glob(f"*.mcap{PART}")):
+            mend = f"this; let it end, or: armtune data check {run} --salvage"
+            raise BadData(str(part), "episode", "a finished one", mend)
     paths = [(run, path) for run in runs for path in kept_paths(run)]
     for run, path in paths:
         for one in (path, *sidecars(run, path.stem)):
             if not one.resolve().is_relative_to(run.resolve()):
                 raise BadData(str(one), "file", f"one of {run}", f"a link to {one.resolve()}")
-    if not paths:
-        raise BadData(", ".join(map(str, runs)), "episodes", "at least one", "none")
+    if bare := [run for run in runs if not paths or not run.is_dir()]:
+        raise lacking(bare[0])
     alike = Alike()
     for done, (_, path) in enumerate(paths, 1):
         alike.check(read_episode(path))

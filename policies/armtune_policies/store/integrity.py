@@ -11,9 +11,9 @@ from .combine import Alike
 from .edits import read_edit
 from .episode_reader import Episode, list_episodes, read_episode
 from .episode_writer import PART
-from .errors import BadData
 from .files import is_held
 from .labels import read_labels
+from .lacking import lacking
 from .mcap_scan import checksums
 from .rate import measured_hz
 
@@ -41,7 +41,11 @@ class Checked:
 
 
 def check_run(run: Path) -> list[Checked]:
-    """Look at every episode of a run; the ``.part`` files that nobody salvaged come last."""
+    """Look at every episode of a run; the ``.part`` files that nobody salvaged come last.
+
+    Raises:
+        BadData: when there is none.
+    """
     alike, found = Alike(), []
     for path in list_episodes(run):
         one = Checked(path.stem)
@@ -66,7 +70,7 @@ def check_run(run: Path) -> list[Checked]:
         found.append(Checked(name, wrong=[] if live else ["unfinished: add --salvage"],
                              doubtful=["is being recorded now"] if live else []))  # fmt: skip
     if not found:
-        raise BadData(str(run), "episodes", "at least one", "none")
+        raise lacking(run)
     return found
 
 
@@ -81,7 +85,7 @@ def _look(episode: Episode, one: Checked) -> None:
         if (gaps_ns <= 0).any():
             one.doubtful.append("a camera's stamp stands still or goes back")
     if episode.episode_id != one.episode:
-        one.wrong.append(f"expected the file to be named {episode.episode_id}.mcap")
+        one.wrong.append(f"expected a file named {episode.episode_id}.mcap, got {one.episode}.mcap; rename it")
     if not episode.images:
         one.doubtful.append("no pictures")
     if one.missing:
@@ -89,8 +93,9 @@ def _look(episode: Episode, one: Checked) -> None:
     if one.gaps:
         one.doubtful.append(f"{one.gaps} steps came late")
     for name in ("state", "allowed"):
-        if not np.isfinite(getattr(episode, name)[episode.complete]).all():
-            one.wrong.append(f"{name}: expected finite numbers in whole steps")
+        odd = np.flatnonzero(episode.complete & ~np.isfinite(getattr(episode, name)).all(axis=1))
+        if len(odd):
+            one.wrong.append(f"{name}: expected finite numbers in whole steps, got others in step {odd[0]}")
     for camera, frames in episode.images.items():
         still = [k for k in np.flatnonzero(episode.complete[1:]) if (frames[k] == frames[k + 1]).all()]
         if len(still) > max(3, one.steps // 2):

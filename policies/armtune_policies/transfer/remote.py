@@ -89,8 +89,18 @@ class Remote:
         except (KeyError, TypeError) as why:
             raise ValueError(f"{self.url}: expected an index of a run, got one without {why}") from None
 
-    def pull(self, folder: Path, on_bytes: Callable[[int, int], None] = lambda done, of: None) -> Pulled:
+    def pull(
+        self,
+        folder: Path,
+        on_bytes: Callable[[int, int], None] = lambda done, of: None,
+        check: Callable[[Index], None] = lambda index: None,
+    ) -> Pulled:
         """Bring all of the run that is not here into ``folder/<run>``.
+
+        Args:
+            folder: Of the mirrors.
+            on_bytes: Told how many bytes are here, of how many.
+            check: Told what there is before anything comes; what it raises ends the call.
 
         Raises:
             Unreachable: when the robot is gone; what came stays, and the next call goes on from there.
@@ -99,6 +109,7 @@ class Remote:
             OSError: when this disk refuses.
         """
         index, came, left = self.index(), list[str](), list[str]()
+        check(index)
         root = folder / index.run_id
         inbox = self._inboxes.setdefault(root, Inbox(root, EPISODES))
         inbox.tidy(index.items)

@@ -96,7 +96,8 @@ def test_runs_are_merged_checked_and_published(run: Path, tmp_path: Path) -> Non
     assert last(armtune("merge", run, tmp_path / "runs/other", "--into", tmp_path / "runs/both"))["episodes"] == 3
     assert "3 episodes, 0 wrong, 3 doubtful" in armtune("check", tmp_path / "runs/both")
     (run / "episodes/made-00002.mcap").write_bytes(b"no")
-    assert "expected an MCAP file" in armtune("check", run, code=1)
+    said = armtune("check", run, code=1)
+    assert "expected an MCAP file" in said and f"leave it out: armtune data edit {run} made-00002 --drop" in said
     out = tmp_path / "drawer.tar"
     armtune("publish", tmp_path / "runs/both", out, "--licence", "cc-by-4.0", "--contact", "data@example.org")
     assert out.stat().st_size > 10_000
@@ -158,8 +159,14 @@ MISTAKES = [
     (("export", "RUN", "out", "--full-size"), "expected full-size views, got none; leave --full-size away"),
     (("publish", "RUN", "out"), "licence: expected one of apache-2.0"),
     (("merge", "RUN", "RUN", "--into", "both"), "episode_id: expected a name of its own, got made-00000"),
-    (("export", "nothing", "out"), "nothing: episodes: expected at least one that is not dropped, got none"),
-    (("check", "nothing"), "nothing: episodes: expected at least one, got none"),
+    (
+        ("export", "nothing", "out"),
+        "nothing: episodes: expected at least one, got no such folder; see: armtune data ls",
+    ),
+    (("check", "nothing"), "nothing: episodes: expected at least one, got no such folder; see: armtune data ls"),
+    (("publish", "nothing", "out", "--licence", "mit", "--contact", "me"), "nothing: episodes: expected at least one"),
+    (("merge", "RUN", "nothing", "--into", "both"), "nothing: episodes: expected at least one, got no such folder"),
+    (("show", "RUN", "--labels", "nobody"), "expected a label set 'nobody', got only live"),
 ]
 
 

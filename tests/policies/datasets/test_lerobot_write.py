@@ -152,7 +152,7 @@ BAD = [
     ([made(0), made(1, cameras=("front",))], r"observation.images.wrist: expected .* as before, got None"),
     ([made(0), made(1, size=32)], r"observation.images.front: expected .*16, 16.*, got .*32, 32"),
     ([replace(made(0), complete=np.zeros(12, bool))], r"stamps: expected three whole steps in some"),
-    ([], r"episodes: expected at least one, got none"),
+    ([], r"episodes: expected at least one with a whole step, got none; see: armtune data check"),
 ]
 
 

@@ -80,7 +80,7 @@ def test_check_finds_what_is_wrong_and_what_is_doubtful(tmp_path: Path) -> None:
     assert found["made-00000"].doubtful == ["1 of 12 steps lack a part"] and not found["made-00000"].wrong
     assert found["made-00001"].doubtful == ["1 steps came late"] and found["made-00001"].rate_hz == 5.0
     assert "goes back" in found["made-00002"].doubtful[0] and found["made-00002"].rate_hz == 5.0
-    assert "expected the file to be named made-00000.mcap" in found["made-00003"].wrong[0]
+    assert "expected a file named made-00000.mcap" in found["made-00003"].wrong[0]
     assert "expected" in found["made-00004"].wrong[0] and "unfinished" in found["made-00005"].wrong[0]
 
 

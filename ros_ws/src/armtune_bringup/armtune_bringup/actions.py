@@ -1,7 +1,7 @@
 """The table of nodes as ``launch`` actions: what both launch files are made of.
 
 Imported by launch files only; ``launch`` and ``launch_ros`` come with a ROS install.
-Stopping rules are the runner's: exit code 78 is final, a spent budget ends the graph.
+Stopping rules are the runner's: exit code 78 is final, a spent budget ends the graph, but for a spare node.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from launch import LaunchDescription  # type: ignore[attr-defined,unused-ignore]
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, TimerAction
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, RegisterEventHandler, TimerAction
 from launch.event_handlers import OnProcessExit
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -24,7 +24,7 @@ from . import environment
 from .compose import compose
 from .graph import graph
 from .parameters import parameter_path, write_parameters
-from .runner import EXIT_CONFIG, RESPAWN_AFTER_S, GraphStopped
+from .runner import EXIT_CONFIG, LEFT, RESPAWN_AFTER_S, GraphStopped, goes_on
 from .runs import check_disk, check_models, plan, record
 from .spec import NodeSpec, RespawnBudget, World
 
@@ -59,7 +59,7 @@ def _start(context: Any, world: World, groups: list[str]) -> list[Any]:
     return [action for spec in specs for action in _process(spec, folder, RespawnBudget(spec))]
 
 
-def _process(spec: NodeSpec, folder: Path, budget: RespawnBudget) -> list[Any]:
+def _process(spec: NodeSpec, folder: Path, budget: RespawnBudget, starts: int = 1) -> list[Any]:
     """One process and what is done when it ends: start it again, or end the graph and say why.
 
     launch answers an error in a handler by logging it, ending every process, and exiting with 1.
@@ -82,9 +82,14 @@ def _process(spec: NodeSpec, folder: Path, budget: RespawnBudget) -> list[Any]:
         if context.is_shutdown:
             return []
         if event.returncode == EXIT_CONFIG:
-            raise GraphStopped(f"{spec.name}: starting it again cannot help; its log says why")
+            return left(event.returncode, f"{spec.name}: starting it again cannot help; its log says why")
         if not budget.spend(time.monotonic()):
-            raise GraphStopped(f"{spec.name}: its respawns are spent ({budget}); its log says why")
-        return [TimerAction(period=RESPAWN_AFTER_S, actions=_process(spec, folder, budget))]
+            return left(event.returncode, f"{spec.name}: its respawns are spent ({budget}); its log says why")
+        return [TimerAction(period=RESPAWN_AFTER_S, actions=_process(spec, folder, budget, starts + 1))]
+
+    def left(code: int, reason: str) -> list[Any]:
+        if not goes_on(spec, code, starts):
+            raise GraphStopped(reason)
+        return [LogInfo(msg=f"{reason}; {LEFT}")]
 
     return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ended)), node]

@@ -25,7 +25,7 @@ from armtune_runtime.settings import (
     RewardNodeParams,
     TransferNodeParams,
 )
-from armtune_safety.settings import GateParams, SupervisorParams
+from armtune_safety.settings import SPARE, GateParams, SupervisorParams
 from armtune_sim.settings import FaultNodeParams, SimNodeParams
 from armtune_teleop.settings import TeleopNodeParams
 
@@ -194,6 +194,7 @@ def _row(
         respawn_window_s=facts["safety"].restart_window_s,
         environment=environment,
         shares_memory=shares_memory,
+        is_spare=executable in SPARE,
     )
 
 

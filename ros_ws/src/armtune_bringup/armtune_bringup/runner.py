@@ -27,6 +27,20 @@ POLL_S = 0.05
 RESPAWN_AFTER_S = 0.5
 
 
+LEFT = "it stays down until the graph is started again, the others go on"
+
+
+def goes_on(spec: NodeSpec, code: int, starts: int) -> bool:
+    """Whether the graph goes on without a node that is not started again; one told nonsense at its first start ends it.
+
+    Args:
+        spec: Of the node.
+        code: With which it ended.
+        starts: How often it was started.
+    """
+    return spec.is_spare and (code != EXIT_CONFIG or starts > 1)
+
+
 class GraphStopped(OSError):
     """The graph stopped by itself; the text says why."""
 
@@ -38,6 +52,7 @@ class _Child:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     due_s: float | None = None
+    starts: int = 0
     budget: RespawnBudget = field(init=False)
     tail: LogTail = field(init=False)
 
@@ -163,6 +178,7 @@ class Runner:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(descriptor)
         child.due_s = None
+        child.starts += 1
         self._tell_warden("+", child.process.pid)
 
     def _ended(self, child: _Child) -> None:
@@ -176,12 +192,20 @@ class Runner:
         how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         why = f": {child.tail.last_error}" if child.tail.last_error else ""
         if code == EXIT_CONFIG:
-            self._give_up(f"{child.spec.name} {how}, starting it again cannot help{why}")
+            self._leave(child, code, f"{child.spec.name} {how}, starting it again cannot help{why}")
         elif not child.budget.spend(time.monotonic()):
-            self._give_up(f"{child.spec.name} {how}, its respawns are spent ({child.budget}){why}")
+            self._leave(child, code, f"{child.spec.name} {how}, its respawns are spent ({child.budget}){why}")
         else:
             child.due_s = time.monotonic() + RESPAWN_AFTER_S
             self._say(f"{child.spec.name}: {how}; respawn {child.budget}{why}")
+
+    def _leave(self, child: _Child, code: int, reason: str) -> None:
+        """Leave a node dead that the others do not need; else, or where nothing is left, the graph must stop."""
+        is_any_left = any(c.process or c.due_s is not None for c in self._children)
+        if goes_on(child.spec, code, child.starts) and is_any_left:
+            self._say(f"{reason}; {LEFT}")
+        else:
+            self._give_up(reason)
 
     def _end(self, child: _Child) -> None:
         """Kill what is left of one node, show its last words."""

@@ -97,9 +97,11 @@ def check_models(config: Config, world: World) -> None:
         if not folder and config.teleop.is_on:
             continue  # a person shows before anything can be trained
         if not (Path(folder) / "manifest.json").is_file():
+            where = "" if Path(folder).is_absolute() else f"; {folder} is looked for in {Path.cwd()}"
             raise ConfigError(
                 f"{group}.folder: no manifest.json in {folder}; train one (armtune demo), name a model: "
                 f"{group}.folder=..., take what comes along: {group}=shipped, or with teleop= go without: {group}=none"
+                f"{where}"
             )
         load_manifest(Path(folder), wanted, kinds=(group,))
 

@@ -28,6 +28,8 @@ class NodeSpec:
     respawn_window_s: float = 60.0
     environment: tuple[tuple[str, str], ...] = ()
     shares_memory: bool = True
+    is_spare: bool = False
+    """Whether the others go on without it once its respawns are spent."""
 
     @property
     def enclave(self) -> str:

@@ -104,7 +104,7 @@ class ConsoleNode(ManagedNode):
         clerk = Clerk(run_folder.parent, models)
         self._made.callback(clerk.close)
         access = Access(read_tokens(Path(p.tokens)) if p.tokens else {}, clock)
-        door = Door(access, Pace(ENTRIES_PER_S, ENTRIES, clock), f"armtune_{p.port}", bool(p.tls_cert))
+        door = Door(access, Pace(ENTRIES_PER_S, ENTRIES, clock), f"armtune_{p.port}", p.plain_names)
         parts = Parts(p, door, self._board, self._film, self._desk, clerk, Counter(), self._note, hand)
         tls = (p.tls_cert, p.tls_key) if p.tls_cert else None
         server = Server(app(parts, Pace(PER_S, BURST, clock)), p.host, p.port, tls, is_proxied=p.is_proxied)

@@ -9,6 +9,8 @@ from armtune_policies.contract import Checked, ConfigError, choice, num, text
 
 NONE = "none"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HERE = (*LOOPBACK, "[::1]")
+"""This machine, as a request's Host may call it."""
 ANY = ("0.0.0.0", "::")
 
 
@@ -57,6 +59,11 @@ class ConsoleParams(Checked):
         """Whether a proxy that does TLS stands before it, whose word on who asks is taken."""
         return bool(self.names) and not self.tls_cert
 
+    @property
+    def plain_names(self) -> tuple[str, ...]:
+        """By which of the names it is asked without TLS; a proxy does TLS for all that are not this machine's own."""
+        return () if self.tls_cert else HERE
+
     def address(self, port: int) -> str:
         """Where a browser finds it, once it is served on a port."""
         host = socket.gethostname() if self.host in ANY else self.host
@@ -65,7 +72,7 @@ class ConsoleParams(Checked):
     @property
     def accepted_names(self) -> tuple[str, ...]:
         """What may stand in a request's Host: a page of another name is another site's."""
-        return (*LOOPBACK, "[::1]", *((socket.gethostname(),) if self.host in ANY else (self.host,)), *self.names)
+        return (*HERE, *((socket.gethostname(),) if self.host in ANY else (self.host,)), *self.names)
 
 
 @dataclass(frozen=True, kw_only=True)

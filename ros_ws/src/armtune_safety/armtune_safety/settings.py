@@ -14,6 +14,9 @@ from armtune_policies.contract.spec import MIN_RATE_HZ
 HEARTBEAT_PERIOD_S = 0.25
 """Between the heartbeats of a node, by its steady clock."""
 
+SPARE = ("learner_node", "transfer_node", "console_node")
+"""Who only learns or shows: the arm does not notice that one is lost."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RobotParams(Checked):
@@ -155,9 +158,7 @@ class SupervisorParams(Checked):
     """Everything the supervisor is told."""
 
     nodes: tuple[str, ...] = text(doc="lifecycle nodes in the order they are configured and activated")
-    spare: tuple[str, ...] = text(
-        ("learner_node", "transfer_node", "console_node"), doc="nodes whose loss does not stop the arm"
-    )
+    spare: tuple[str, ...] = text(SPARE, doc="nodes whose loss does not stop the arm")
     workers: tuple[str, ...] = text((), doc="those that work all the time, on a thread of their own")
     works_s: tuple[float, ...] = num((), low=0.3, high=60.0, doc="how long a piece of work of each may take [s]")
     safety: SafetyParams

@@ -52,6 +52,8 @@ class Watched:
 class Watch:
     """Watches the nodes of one graph. ``spare`` ones do not stop the arm when they are lost.
 
+    At the start they are waited for in their place as the others are, but no longer than ``start_s``.
+
     ``works_s`` says by node how long a piece of its work may take [s]; what is not in it works when it is asked to.
     """
 
@@ -70,6 +72,7 @@ class Watch:
         self._asked: Ask | None = None
         self._is_started = False
         self._looked_ns: int | None = None
+        self._began_ns: int | None = None
         self._poll_ns, self._polled = 0, 0
         self.faults: list[str] = []
         """Sentences that stop the arm, newest last; the caller takes them away."""
@@ -123,6 +126,8 @@ class Watch:
 
     def due(self, now_ns: int) -> Ask | None:
         """Return the next call to make, or None while one is under way or none is needed."""
+        if self._began_ns is None:
+            self._began_ns = now_ns
         if self._asked and now_ns < self._asked.until_ns:
             return None
         if self._asked:
@@ -133,7 +138,8 @@ class Watch:
             is_here = self._silent_s(node, now_ns) <= self._lost_s and not node.is_stuck
             if is_here and now_ns >= node.not_before_ns:
                 return self._ask(name, STEPS.get(node.phase, "state"), now_ns)
-            if not self._is_started:
+            is_late = (now_ns - self._began_ns) / 1e9 > self._start_s
+            if not self._is_started and not (name in self._spare and is_late):
                 return None  # at the start strictly in order; later nobody waits for a lost one
         self._is_started = True
         return self._poll(now_ns)

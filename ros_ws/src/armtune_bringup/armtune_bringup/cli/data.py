@@ -42,7 +42,7 @@ def data_ls(
     from armtune_bringup.compose import config_hash, read
 
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder; runs are kept there once `armtune up` or `armtune demo` has run")
+        raise ConfigError(f"{folder}: expected a folder of runs, got none; `armtune up` and `armtune demo` make it")
     rows = []
     runs = {path.parent for name in ("config.yaml", "episodes") for path in folder.glob(f"*/{name}")}
     for run in sorted(runs):
@@ -76,10 +76,11 @@ def data_show(
     from armtune_bringup.dataset.showing import page, rerun_file
     from armtune_policies.store.edits import read_kept
     from armtune_policies.store.files import write_whole
-    from armtune_policies.store.labels import read_labels, shown_labels
+    from armtune_policies.store.labels import check_labels, read_labels, shown_labels
 
     path = episode_path(episode)
     one = read_kept(path)
+    check_labels(path.parent.parent, labels)
     said = read_labels(path.parent.parent, one, labels) if labels else shown_labels(one)
     folder = out or path.parent.parent / "show"
     shown = folder / f"{one.episode_id}.html"
@@ -112,6 +113,9 @@ def data_check(
         table(("episode", "steps", "outcome", "Hz", "found"), rows)
         wrong, doubtful = sum(bool(one.wrong) for one in found), sum(bool(one.doubtful) for one in found)
         typer.echo(f"{len(found)} episodes, {wrong} wrong, {doubtful} doubtful")
+        whole = [one.episode for one in found if one.wrong and (run / "episodes" / f"{one.episode}.mcap").is_file()]
+        if whole:
+            typer.echo(f"bring a copy that is right, or leave it out: armtune data edit {run} {' '.join(whole)} --drop")
     raise typer.Exit(int(any(one.wrong for one in found)))
 
 
@@ -273,6 +277,7 @@ def data_publish(
     from armtune_policies.datasets.lerobot_read import LeRobotFolder
     from armtune_policies.datasets.publish import LICENCES, card_of, lerobot_files, publish, run_files
     from armtune_policies.store.edits import kept_paths, read_kept
+    from armtune_policies.store.lacking import lacking
     from armtune_policies.store.rate import OneRate
 
     if sys.stdin.isatty():
@@ -283,6 +288,8 @@ def data_publish(
         episodes, files = [folder.read(at) for at in folder.placed], lerobot_files(run)
     else:
         episodes, files = [read_kept(path) for path in kept_paths(run)], run_files(run)
+    if not episodes:
+        raise lacking(run)
     rate = OneRate()
     for one in episodes:
         rate.check(one)

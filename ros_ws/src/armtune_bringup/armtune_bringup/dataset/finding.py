@@ -11,8 +11,8 @@ import numpy as np
 from armtune_policies.contract import ConfigError
 from armtune_policies.store.edits import kept_paths, read_kept
 from armtune_policies.store.episode_reader import Episode, list_episodes
-from armtune_policies.store.errors import BadData
 from armtune_policies.store.labels import LabelSet, check_labels, chosen_labels
+from armtune_policies.store.lacking import lacking
 from armtune_policies.store.views import read_views
 
 
@@ -21,6 +21,7 @@ def episode_path(named: Path) -> Path:
 
     Raises:
         ConfigError: when it is none of them.
+        BadData: for a run folder without an episode.
     """
     named = Path(named)
     if named.is_file():
@@ -30,7 +31,10 @@ def episode_path(named: Path) -> Path:
         return inside
     if found := list_episodes(named):
         return found[-1]
-    raise ConfigError(f"{named}: expected an episode file, <run folder>/<episode id> or a run folder; got neither")
+    if named.is_dir():
+        raise lacking(named)
+    wanted = "an episode file, <run folder>/<episode id> or a run folder"
+    raise ConfigError(f"{named}: expected {wanted}; got neither; see: armtune data ls")
 
 
 def judged(run: Path, label_set: str) -> Iterator[tuple[Episode, LabelSet]]:
@@ -43,7 +47,7 @@ def judged(run: Path, label_set: str) -> Iterator[tuple[Episode, LabelSet]]:
         FileNotFoundError: when no episode has the set.
     """
     if next(kept_paths(run), None) is None:
-        raise BadData(str(run), "episodes", "at least one that is not dropped", "none")
+        raise lacking(run)
     check_labels(run, label_set)
     for path in kept_paths(run):
         episode = read_kept(path)
@@ -63,7 +67,7 @@ def full_size(episode: Episode) -> Episode:
     steps = set.intersection(*(set(views[camera]) for camera in cameras))
     complete = episode.complete & np.array([step in steps for step in range(episode.steps)])
     if not complete.any():
-        raise ConfigError(f"{episode.path}: expected full-size views beside its steps, got none")
+        raise ConfigError(f"{episode.path}: expected full-size views of its steps, got none; leave --full-size away")
     images = {}
     for camera in cameras:
         blank = np.zeros_like(views[camera][min(steps)])

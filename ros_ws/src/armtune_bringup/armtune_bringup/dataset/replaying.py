@@ -72,7 +72,7 @@ def replay(
     rows = np.flatnonzero(whole)
     rows = next((some for some in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(some) > 1), rows[:0])
     if not len(rows):
-        raise ConfigError(f"{episode.path}: expected two whole steps in a row, got none")
+        raise ConfigError(f"{episode.path}: expected two whole steps in a row, got none; name another episode")
     begin, end = int(rows[0]), int(rows[-1])
     knows_scene = seed is not None or "world_seed" in episode.metadata
     seed = int(episode.metadata.get("world_seed", 0)) if seed is None else seed

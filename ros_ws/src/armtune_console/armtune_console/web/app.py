@@ -60,7 +60,7 @@ def _pages(parts: Parts, static: dict[str, bytes]) -> list[Route]:
             return file(PAGES[request.url.path])
         if door.access.asks:
             return RedirectResponse("/login", 303)
-        return door.give(file(PAGES[request.url.path]), door.enter(request, ""))
+        return door.give(request, file(PAGES[request.url.path]), door.enter(request, ""))
 
     async def login(_: Request) -> Response:
         return file("login.html")
@@ -106,7 +106,7 @@ def _steering(parts: Parts) -> list[Route]:
         if not isinstance(token, str):
             raise HTTPException(400, "expected a token")
         made = door.enter(request, token)
-        return door.give(JSONResponse({"role": made.role.name.lower()}), made)
+        return door.give(request, JSONResponse({"role": made.role.name.lower()}), made)
 
     async def leave(request: Request) -> Response:
         door.change(request)

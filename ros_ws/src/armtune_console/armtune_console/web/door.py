@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
-from armtune_console.access import Access, Pace, Role, Session, is_own_origin
+from armtune_console.access import Access, Pace, Role, Session, is_own_name, is_own_origin
 
 WORD = "x-armtune-word"
 """The header in which a page says its session's own word."""
@@ -24,11 +24,11 @@ class Door:
         access: Tokens and sessions.
         entries: How often an address may try a token.
         cookie: Its name; cookies are shared by all ports of a host.
-        is_secure: Whether pages come by TLS.
+        plain_names: By which host names pages are asked without TLS; by others their cookies are for TLS only.
     """
 
-    def __init__(self, access: Access, entries: Pace, cookie: str, is_secure: bool) -> None:
-        self.access, self._entries, self._cookie, self._is_secure = access, entries, cookie, is_secure
+    def __init__(self, access: Access, entries: Pace, cookie: str, plain_names: tuple[str, ...]) -> None:
+        self.access, self._entries, self._cookie, self._plain_names = access, entries, cookie, plain_names
 
     def who(self, request: HTTPConnection) -> Session | None:
         return self.access.session(request.cookies.get(self._cookie, ""))
@@ -95,16 +95,21 @@ class Door:
             raise HTTPException(401, "no such token; ask who runs this robot")
         return made
 
-    def give(self, response: Response, session: Session) -> Response:
-        """Put the cookie of a session on a response."""
-        response.set_cookie(self._cookie, session.cookie, httponly=True, samesite="strict", secure=self._is_secure)
+    def give(self, request: HTTPConnection, response: Response, session: Session) -> Response:
+        """Put the cookie of a session on the response to a request."""
+        response.set_cookie(self._cookie, session.cookie, **self._kept(request))
         return response
 
     def forget(self, request: HTTPConnection) -> Response:
         self.access.leave(request.cookies.get(self._cookie, ""))
         response = JSONResponse({"done": True})
-        response.delete_cookie(self._cookie)
+        response.delete_cookie(self._cookie, **self._kept(request))
         return response
+
+    def _kept(self, request: HTTPConnection) -> dict[str, Any]:
+        """Return how a browser is to keep the cookie."""
+        is_secure = not is_own_name(request.headers.get("host", ""), self._plain_names)
+        return {"httponly": True, "samesite": "strict", "secure": is_secure}
 
     def name(self, request: HTTPConnection) -> str:
         """Return what an operator is called on other pages: four digits that say nothing."""

@@ -9,7 +9,7 @@ const there = name => encodeURIComponent(name);
 async function showEpisodes() {
   const run = $("run").value;
   if (run) await whole(`/api/runs/${there(run)}`, told => fill($("episodes"), ...told.episodes.map(row => cells(row.episode_id, row.sentence, row.outcome, row.steps, row.policy_version,
-    el("a", {href: `/download/${there(run)}/${there(row.episode_id)}`, "aria-label": `download ${row.episode_id}`}, "download")))));
+    el("a", {href: `/download/${there(run)}/${there(row.episode_id)}`, "aria-label": `MCAP file of ${row.episode_id}`}, "MCAP")))));
 }
 async function showDifference() {
   const [a, b] = [$("a").value, $("b").value];

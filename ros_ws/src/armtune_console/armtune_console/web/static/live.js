@@ -61,7 +61,7 @@ onState(said => {
     if (episode.asks) put("asked", episode.reason || "Practice waits. Look at the scene, then go on.");
     for (const [id, may] of [["practise", idle], ["pause", !idle && !waits], ["reset", !idle], ["finish", !idle], ["mark_success", live], ["mark_failure", live], ["mark_discard", live], ["mark_again", !idle]]) $(id).disabled = !may || !isOperator();
   }
-  if (policy) { put("version", policy.version); put("waiting", policy.waiting); put("inference", `${fixed(policy.inference_ms, 1, " ms")} ${policy.provider}`); put("offer-refused", policy.refused && `${policy.refused}: ${policy.refused_reason}`); }
+  if (policy) { put("version", policy.version); put("waiting", policy.waiting); put("inference", `${fixed(policy.inference_ms, 1, " ms")} ${policy.provider.replace("ExecutionProvider", "")}`); put("offer-refused", policy.refused && `${policy.refused}: ${policy.refused_reason}`); }
   put("age", `${said.policy_age_s} s`);
   put("learner", learner && [learner.state, learner.reason].filter(Boolean).join(": "));
   put("updates", learner && `${learner.updates_done}, ${said.updates_hz} a second, ${learner.waiting_episodes} episodes wait`);
