@@ -26,7 +26,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -58,6 +58,9 @@ KINDS = (*INJECTED, *(f"{KILL}{node}" for node in DIE), *(f"{HANG}{node}" for no
 ROBUST = ("learner.restarts=100", "learner.refit_every=2", "safety.restarts=10")
 ATTENDED = ("teleop=joy", "console=local", "console.port=8798", "camera.rate_hz=15", "camera.width_px=320",
             "camera.height_px=240")  # fmt: skip
+RECORDER = "recorder_node"
+UNHEARD_S = 1.15 + 0.2
+"""How long the arm may act while its recorder is dead or hangs: until it is stopped for that (F41, F42), and a step."""
 GREW_MB, GREW_FILES = 64.0, 32
 """What a process may hold more, from its first sample to its newest."""
 
@@ -77,6 +80,16 @@ def upsets(seed: int, kinds: Sequence[str] = KINDS) -> Iterator[Upset]:
     while True:
         for index in rng.permutation(len(kinds)):
             yield Upset(kinds[index], float(rng.uniform(*LASTS_S)), float(rng.uniform(*PAUSE_S)))
+
+
+class Soaked(NamedTuple):
+    """What a soak came to: how often it was upset, by kind, and who made it go on; what was broken; when the recorder
+    could not hear, from and to, steady [ns].
+    """
+
+    counts: dict[str, int]
+    broken: list[str]
+    unheard: list[tuple[int, int]]
 
 
 class Growth:
@@ -108,17 +121,15 @@ def _holds(pid: int) -> tuple[float, int]:
 
 def soak(
     graph: FaultStack, drawn: Iterator[Upset], seconds: float, say: Callable[[str], None], hand: JoyHand | None = None
-) -> tuple[dict[str, int], list[str]]:
-    """Upset a graph for so long, or until something is broken.
-
-    Returns:
-        How often it was upset, by kind, and who made it go on; and what was broken.
-    """
-    counts, growth, broken = Counter[str](), Growth(), list[str]()
+) -> Soaked:
+    """Upset a graph for so long, or until something is broken."""
+    counts, growth, broken, unheard = Counter[str](), Growth(), list[str](), list[tuple[int, int]]()
     start_s = looked_s = sampled_s = time.monotonic()
     seen_ns = time.monotonic_ns()
     while time.monotonic() - start_s < seconds and not broken:
         one = next(drawn)
+        if one.kind.endswith(RECORDER):
+            unheard.append((now_ns := time.monotonic_ns(), now_ns + round(UNHEARD_S * 1e9)))
         with _upset(graph, one, hand):
             _rest(graph, one.lasts_s)
         _rest(graph, one.pause_s)
@@ -135,7 +146,7 @@ def soak(
             looked_s, since_ns, seen_ns = time.monotonic(), seen_ns, time.monotonic_ns()
             broken += [*graph.witness.violations(since_ns, graph.events()), *graph.broken(ended=False)]
             say(f"{looked_s - start_s:6.0f} s  looked: {'; '.join(broken) or 'nothing is broken'}")
-    return dict(counts), broken
+    return Soaked(dict(counts), broken, unheard)
 
 
 @contextmanager
@@ -248,27 +259,33 @@ def main(argv: list[str]) -> dict[str, Any]:
             hand = JoyHand(graph)
             try:
                 graph.moving()
-                counts, broken = soak(graph, upsets(ours["seed"]), 60.0 * ours["minutes"], print, hand)
+                soaked = soak(graph, upsets(ours["seed"]), 60.0 * ours["minutes"], print, hand)
             finally:
                 hand.close()
-        found = judged(graph, {"bench": "soak", **ours, **counts}, broken)
+        found = {"bench": "soak", **ours, **judged(graph, soaked)}
     if found["violations"] or found["lost"] or found["broken"]:
         print(json.dumps(found))
         raise SystemExit(1)
     return found
 
 
-def judged(graph: FaultStack, counts: dict[str, Any], broken: Sequence[str] = (), ended: bool = True) -> dict[str, Any]:
-    """Return what the arm's log, the files and what was said tell of a graph that has ended, or goes on."""
+def judged(graph: FaultStack, soaked: Soaked, ended: bool = True) -> dict[str, Any]:
+    """Return what the arm's log, the files and what was said tell of a graph that has ended, or goes on.
+
+    ``unrecorded`` are steps acted in the moment before the arm was stopped for its recorder's sake: not lost, for
+    nobody could have kept them.
+    """
     events = graph.events()
-    acted = [(d.episode_id, d.step) for _, d in graph.decisions.since(0) if d.source == "policy" and d.episode_id]
-    ended = {state.episode_id for _, state in graph.episodes.since(0) if state.outcome}
-    steps, missing = lost(graph.up.run, acted, ended)
+    acted = [(at_ns, d.episode_id, d.step) for at_ns, d in graph.decisions.since(0) if d.source == "policy"]
+    heard = [step for at_ns, *step in acted if not any(first <= at_ns <= last for first, last in soaked.unheard)]
+    over = {state.episode_id for _, state in graph.episodes.since(0) if state.outcome}
+    steps, missing = lost(graph.up.run, [(name, step) for name, step in heard if name], over)
     stops = sum(event.kind != "armed" for event in events)
-    return {**counts, "episodes": len(list_episodes(graph.up.run)), "steps": steps, "stops": stops,
-            "sources": sorted({d.source for _, d in graph.decisions.since(0)} - {""}), "lost": missing,
+    return {**soaked.counts, "episodes": len(list_episodes(graph.up.run)), "steps": steps, "stops": stops,
+            "sources": sorted({d.source for _, d in graph.decisions.since(0)} - {""}),
+            "unrecorded": len(acted) - len(heard), "lost": missing,
             "violations": graph.witness.violations(0, events),
-            "broken": list(dict.fromkeys((*broken, *graph.broken(ended))))}  # fmt: skip
+            "broken": list(dict.fromkeys((*soaked.broken, *graph.broken(ended))))}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -85,9 +85,9 @@ def test_process_that_grows_is_found() -> None:
 @pytest.mark.fault("O9")
 def test_no_limit_is_broken_and_no_step_lost_under_random_faults(graph: FaultStack, case: Case) -> None:
     case.by(f"{SOAK_S:g} s of cameras, proposals, the reward and the learner failing in turn")
-    counts, broken = soak(graph, upsets(15, GENTLE), SOAK_S, lambda line: None)
-    assert sum(counts.get(kind, 0) for kind in GENTLE) >= 2
-    sound(judged(graph, counts, broken, ended=False), case)
+    soaked = soak(graph, upsets(15, GENTLE), SOAK_S, lambda line: None)
+    assert sum(soaked.counts.get(kind, 0) for kind in GENTLE) >= 2
+    sound(judged(graph, soaked, ended=False), case)
 
 
 @pytest.mark.slow
@@ -99,10 +99,10 @@ def test_no_limit_is_broken_with_every_source_alive_under_every_fault(stage: Sta
     hand = JoyHand(graph)
     try:
         graph.moving()
-        counts, broken = soak(graph, upsets(15), LONG_S, print, hand)
+        soaked = soak(graph, upsets(15), LONG_S, print, hand)
     finally:
         hand.close()
-    found = judged(graph, counts, broken, ended=False)
+    found = judged(graph, soaked, ended=False)
     sound(found, case)
     assert {"policy", "teleop", "motion"} <= set(found["sources"]), "every source had the arm"
 
