@@ -27,9 +27,8 @@ from armtune_bringup.compose import compose
 from armtune_bringup.settings import Config
 from armtune_interfaces.msg import EpisodeState
 from armtune_policies.contract import Decision, Kind, Mode, RewardAnswer, Verdict, topics
+from armtune_policies.store import nouns
 from armtune_policies.store.episode_writer import EpisodeWriter
-from armtune_policies.store.nouns import SUCCESS, Observation
-from armtune_policies.store.nouns import EpisodeState as EpisodeAbout
 from armtune_runtime.settings import ONLINE, LearnerNodeParams
 from armtune_safety.managed_node import LATCHED_QOS
 from benchmarks._stack import Stack, diagnostics, make_policy
@@ -47,7 +46,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     """Measure, print a table, return its numbers."""
     parser = argparse.ArgumentParser(prog="armtune bench load", description=__doc__)
     parser.add_argument("words", nargs="*", metavar="seconds=120 episodes=40", help="each way; to learn from; "
-                        "other words are overrides of the config, as task=bin_sort agent.critics=2")  # fmt: skip
+                        "other words are of the learner, as task=bin_sort agent.critics=2")  # fmt: skip
     told, rest = read_words("load", parser.parse_args(argv).words, OURS)
     found: dict[str, Any] = {"bench": "load", **told, "cores": os.cpu_count(), "load_1m": round(os.getloadavg()[0], 2)}
     with tempfile.TemporaryDirectory() as scratch:
@@ -82,7 +81,7 @@ def _write_episode(run: Path, name: str, config: Config) -> None:
     """An episode of the real size, of random pictures and steps: how long an update takes does not depend on them."""
     rng = np.random.default_rng(sum(map(ord, name)))
     action, seen = config.policy.action, config.policy.observation
-    about = EpisodeAbout(run_id=run.name, episode_id=name, sentence=config.task.forward, direction="forward")
+    about = nouns.EpisodeState(run_id=run.name, episode_id=name, sentence=config.task.forward, direction="forward")
     writer = EpisodeWriter(run / "episodes", about)
     for step in range(config.task.episode_steps):
         stamp_ns = step * round(action.period_s * 1e9)
@@ -90,11 +89,11 @@ def _write_episode(run: Path, name: str, config: Config) -> None:
         allowed = tuple(rng.uniform(action.low, action.high))
         head = (stamp_ns, 1, name, step, "policy", step, "bench-0", stamp_ns)
         writer.add_step(
-            observation=Observation(name, step, stamp_ns, pictures, rng.normal(size=7) * 0.1),
+            observation=nouns.Observation(name, step, stamp_ns, pictures, rng.normal(size=7) * 0.1),
             decision=Decision(*head, Kind.TOOL_DELTA, allowed, allowed, (), "", Mode.RUN),
             answer=RewardAnswer(name, step, 0.1, Verdict.NO, "reward", 0.01),
         )
-    writer.close(SUCCESS, config.task.episode_steps - 1)
+    writer.close(nouns.SUCCESS, config.task.episode_steps - 1)
 
 
 @contextmanager

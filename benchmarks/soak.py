@@ -58,9 +58,10 @@ KINDS = (*INJECTED, *(f"{KILL}{node}" for node in DIE), *(f"{HANG}{node}" for no
 ROBUST = ("learner.restarts=100", "learner.refit_every=2", "safety.restarts=10")
 ATTENDED = ("teleop=joy", "console=local", "console.port=8798", "camera.rate_hz=15", "camera.width_px=320",
             "camera.height_px=240")  # fmt: skip
-RECORDER = "recorder_node"
-UNHEARD_S = 1.15 + 0.2
-"""How long the arm may act while its recorder is dead or hangs: until it is stopped for that (F41, F42), and a step."""
+RECORDER, STEP_S = "recorder_node", 0.2
+UNHEARD_S = 1.15 + STEP_S
+"""How long the arm may act while its recorder is dead or hangs: until it is stopped for that (LOST_MS and LOOK_MS of
+``tests/faults/layers.py``), and a step."""
 GREW_MB, GREW_FILES = 64.0, 32
 """What a process may hold more, from its first sample to its newest."""
 
@@ -129,7 +130,8 @@ def soak(
     while time.monotonic() - start_s < seconds and not broken:
         one = next(drawn)
         if one.kind.endswith(RECORDER):
-            unheard.append((now_ns := time.monotonic_ns(), now_ns + round(UNHEARD_S * 1e9)))
+            for_s = min(one.lasts_s + STEP_S, UNHEARD_S) if one.kind.startswith(HANG) else UNHEARD_S
+            unheard.append((now_ns := time.monotonic_ns(), now_ns + round(for_s * 1e9)))
         with _upset(graph, one, hand):
             _rest(graph, one.lasts_s)
         _rest(graph, one.pause_s)
@@ -276,14 +278,14 @@ def judged(graph: FaultStack, soaked: Soaked, ended: bool = True) -> dict[str, A
     nobody could have kept them.
     """
     events = graph.events()
-    acted = [(at_ns, d.episode_id, d.step) for at_ns, d in graph.decisions.since(0) if d.source == "policy"]
-    heard = [step for at_ns, *step in acted if not any(first <= at_ns <= last for first, last in soaked.unheard)]
+    decided = [(at_ns, d) for at_ns, d in graph.decisions.since(0) if d.source == "policy" and d.episode_id]
+    heard = [d for at_ns, d in decided if not any(first <= at_ns <= last for first, last in soaked.unheard)]
     over = {state.episode_id for _, state in graph.episodes.since(0) if state.outcome}
-    steps, missing = lost(graph.up.run, [(name, step) for name, step in heard if name], over)
+    steps, missing = lost(graph.up.run, [(d.episode_id, d.step) for d in heard], over)
     stops = sum(event.kind != "armed" for event in events)
     return {**soaked.counts, "episodes": len(list_episodes(graph.up.run)), "steps": steps, "stops": stops,
             "sources": sorted({d.source for _, d in graph.decisions.since(0)} - {""}),
-            "unrecorded": len(acted) - len(heard), "lost": missing,
+            "unrecorded": len(decided) - len(heard), "lost": missing,
             "violations": graph.witness.violations(0, events),
             "broken": list(dict.fromkeys((*soaked.broken, *graph.broken(ended))))}  # fmt: skip
 

@@ -55,6 +55,12 @@ def test_console_is_the_first_to_be_up_and_its_loss_does_not_stop_the_arm() -> N
     assert (told["reward_folder"], told["threshold"], told["console.host"]) == ("models/mine", 0.7, "127.0.0.1")
 
 
+def test_learner_is_spare_but_where_practice_waits_for_it() -> None:
+    assert table()["learner_node"].is_spare and table("learner=online")["learner_node"].is_spare
+    waits = table("learner=online", "experiment.time=lockstep")
+    assert not waits["learner_node"].is_spare and not waits["policy_node"].is_spare
+
+
 def test_console_on_a_workstation_is_told_where_the_robots_hand_is() -> None:
     rows = table(*HAND_AWAY, "teleop.host=10.0.0.2", world="workstation")
     assert rows["console_node"].parameters["teleop_host"] == "10.0.0.2"

@@ -148,12 +148,14 @@ def _learn(job: LearnerJob, out: TextIO, lines: queue.Queue[str]) -> None:
     except ConfigError as why:
         _refuse(why)
     except (OSError, ValueError) as why:
+        if _is_out_of_memory(why):
+            raise
         sys.exit(f"error: learner: {why}")
 
 
 def _is_out_of_memory(why: Exception) -> bool:
     """Whether an allocation was refused: each library says so by a type of its own, torch by a RuntimeError."""
-    return isinstance(why, MemoryError) or "allocate memory" in str(why)
+    return isinstance(why, MemoryError) or "allocate memory" in str(why)  # ENOMEM says so, too
 
 
 def _refuse(why: ValueError) -> NoReturn:

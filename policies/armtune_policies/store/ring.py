@@ -1,6 +1,7 @@
-"""The last seconds before a fault: kept in memory all the time, written as one file when the gate latches anew or dies.
+"""The last seconds before a fault: kept in memory all the time, written as one file when the gate latches or has died.
 
-Every STOP is of the one or the other: the supervisor's, for a node that is lost, is a latch of the gate like any.
+Every STOP is of the one or the other: the supervisor's, for a node that is lost, is a latch of the gate like any. That
+a gate died is known once the next one speaks.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from . import environment
 from .compose import compose
 from .graph import graph
 from .parameters import parameter_path, write_parameters
-from .runner import EXIT_CONFIG, LEFT, RESPAWN_AFTER_S, GraphStopped, goes_on
+from .runner import EXIT_CONFIG, RESPAWN_AFTER_S, STAYS_DOWN, GraphStopped, goes_on
 from .runs import check_disk, check_models, plan, record
 from .spec import NodeSpec, RespawnBudget, World
 
@@ -82,14 +82,14 @@ def _process(spec: NodeSpec, folder: Path, budget: RespawnBudget, starts: int = 
         if context.is_shutdown:
             return []
         if event.returncode == EXIT_CONFIG:
-            return left(event.returncode, f"{spec.name}: starting it again cannot help; its log says why")
+            return leave(event.returncode, f"{spec.name}: starting it again cannot help; its log says why")
         if not budget.spend(time.monotonic()):
-            return left(event.returncode, f"{spec.name}: its respawns are spent ({budget}); its log says why")
+            return leave(event.returncode, f"{spec.name}: its respawns are spent ({budget}); its log says why")
         return [TimerAction(period=RESPAWN_AFTER_S, actions=_process(spec, folder, budget, starts + 1))]
 
-    def left(code: int, reason: str) -> list[Any]:
+    def leave(code: int, reason: str) -> list[Any]:
         if not goes_on(spec, code, starts):
             raise GraphStopped(reason)
-        return [LogInfo(msg=f"{reason}; {LEFT}")]
+        return [LogInfo(msg=f"{reason}; {STAYS_DOWN}")]
 
     return [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ended)), node]

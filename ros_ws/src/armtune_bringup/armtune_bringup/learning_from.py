@@ -25,13 +25,16 @@ from armtune_runtime.settings import ONLINE, REMOTE, LearnerNodeParams
 
 from .settings import Config
 
-POLL_S, ASK_S, LEAVE_S = 0.2, 1.0, 2.0
-"""How often we look, how often a robot is asked for episodes or after trouble, how long its thread may take to end."""
+POLL_S = 0.2
+ASK_S = 1.0
+"""Between two requests for episodes, and after trouble."""
+LEAVE_S = 2.0
+"""How long the robots' threads may take to end, all together."""
 
 
 @dataclass
 class Robot:
-    """One robot, as far as it is known here. Its thread sets the run and its troubles, ours what is to be brought."""
+    """One robot, as far as it is known here. Ours sets what is told, owed and said, its own thread everything else."""
 
     remote: Remote
     run: Path | None = None
@@ -47,8 +50,8 @@ class Robot:
     """What went wrong last, by what was asked of it."""
     first_digest: str = ""
     """Of the manifest of the policy that is learnt from here; blank for none."""
-    again_s: float = 0.0
-    """It is not asked before."""
+    again_s: dict[str, float] = field(default_factory=dict)
+    """Before when something is not asked of it again."""
     failed: Exception | None = None
     """What ended its thread."""
 
@@ -60,14 +63,14 @@ class Robot:
         forgives: tuple[type[Exception], ...] = (Unreachable, ValueError),
     ) -> None:
         """Do what may fail, unless it did a moment ago; what ``do`` returns or raises is its trouble, said once."""
-        if time.monotonic() < self.again_s:
+        if time.monotonic() < self.again_s.get(what, 0.0):
             return
         try:
             trouble = do()
         except Taken:
             raise
         except forgives as why:
-            self.again_s = time.monotonic() + ASK_S
+            self.again_s[what] = time.monotonic() + ASK_S
             trouble = f"{why}; asked again until it does" if isinstance(why, Unreachable) else str(why)
         if trouble and trouble not in self.troubles.values():
             say(trouble)
@@ -110,14 +113,16 @@ def learn_from(
         threads[-1].start()
     try:
         while not all(robot.run for robot in known):  # the learner is told all runs when it is started
-            if stop() or _failed(known):
+            _raise_failed(known)
+            if stop():
                 return
             time.sleep(POLL_S)
         _learn(_learner(config, folder, [robot.run for robot in known if robot.run]), known, stop, say)
     finally:
         ends.set()
-        for thread in threads:
-            thread.join(timeout=LEAVE_S)  # one that is in the midst of a piece may be left: it is as if killed
+        end_s = time.monotonic() + LEAVE_S
+        for thread in threads:  # one that is in the midst of a piece may be left: it is as if killed
+            thread.join(timeout=max(end_s - time.monotonic(), 0.0))
 
 
 def _learn(
@@ -126,7 +131,8 @@ def _learn(
     """Learn until ``stop``; raises what ``learn_from`` does."""
     try:
         asked_s = 0.0
-        while not (stop() or _failed(known)):
+        while not stop():
+            _raise_failed(known)
             if time.monotonic() - asked_s > ASK_S:
                 asked_s = time.monotonic()
                 for robot in known:
@@ -144,12 +150,11 @@ def _learn(
         learner.close()
 
 
-def _failed(known: Sequence[Robot]) -> bool:
-    """Raise what ended a robot's thread; False when nothing did."""
+def _raise_failed(known: Sequence[Robot]) -> None:
+    """Raise what ended a robot's thread, where something did."""
     for robot in known:
         if robot.failed is not None:
             raise robot.failed
-    return False
 
 
 def _serve(

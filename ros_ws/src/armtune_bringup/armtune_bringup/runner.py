@@ -25,9 +25,7 @@ EXIT_CONFIG = 78
 STOP_S = 4.0
 POLL_S = 0.05
 RESPAWN_AFTER_S = 0.5
-
-
-LEFT = "it stays down until the graph is started again, the others go on"
+STAYS_DOWN = "it stays down until the graph is started again, the others go on"
 
 
 def goes_on(spec: NodeSpec, code: int, starts: int) -> bool:
@@ -203,7 +201,7 @@ class Runner:
         """Leave a node dead that the others do not need; else, or where nothing is left, the graph must stop."""
         is_any_left = any(c.process or c.due_s is not None for c in self._children)
         if goes_on(child.spec, code, child.starts) and is_any_left:
-            self._say(f"{reason}; {LEFT}")
+            self._say(f"{reason}; {STAYS_DOWN}")
         else:
             self._give_up(reason)
 

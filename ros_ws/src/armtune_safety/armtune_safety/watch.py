@@ -52,7 +52,7 @@ class Watched:
 class Watch:
     """Watches the nodes of one graph. ``spare`` ones do not stop the arm when they are lost.
 
-    At the start they are waited for in their place as the others are, but no longer than ``start_s``.
+    At the start they are waited for in their place as the others are, but no longer than ``start_s`` in all.
 
     ``works_s`` says by node how long a piece of its work may take [s]; what is not in it works when it is asked to.
     """

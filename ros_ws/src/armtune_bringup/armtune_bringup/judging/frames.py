@@ -60,6 +60,9 @@ def labelled(
     if with_practice:
         parts += [*_witnessed(judging.config, run), *(_practised(judging, p, label_set) for p in practised)]
     found = joined(parts)
+    if set(found.images) != set(cameras):
+        theirs, ours = ", ".join(sorted(found.images)), ", ".join(sorted(cameras))
+        raise ConfigError(f"{run}: expected frames of {ours}, got of {theirs}; collect anew, or set policy.cameras")
     return replace(found, images={camera: found.images[camera] for camera in cameras})
 
 
