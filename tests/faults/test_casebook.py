@@ -101,6 +101,7 @@ def test_what_is_late_is_tried_anew_and_what_never_happens_is_not(tmp_path: Path
         "from casebook import Case\n"
         "def test_late(): Case().within('HOLD', 261_000_000, 110.0)\n"
         "def test_never(): Case().nothing('moves', ['joint 3'])\n"
+        "def test_needless(): Case().nothing('stopped by a clock', ['joint states stale'])\n"
     )
     options = ("-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "--reruns", "2", "-rR")
     path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
@@ -109,4 +110,4 @@ def test_what_is_late_is_tried_anew_and_what_never_happens_is_not(tmp_path: Path
         command, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     told = [line.partition("::")[2] for line in done.stdout.splitlines() if line.startswith("RERUN ")]
-    assert told == ["test_late"] * 2 and "2 failed, 2 rerun in" in done.stdout, done.stdout
+    assert told == ["test_late"] * 2 + ["test_needless"] * 2 and "3 failed, 4 rerun in" in done.stdout, done.stdout

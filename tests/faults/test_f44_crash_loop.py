@@ -35,16 +35,19 @@ def test_graph_stays_down_and_says_why_when_a_node_crashes_again_and_again(stage
     case.nothing("a node left running", [name for name, pid in nodes.items() if not gone(pid)])
 
 
-def test_practice_goes_on_without_a_learner_that_crashes_again_and_again(stage: Stage, case: Case) -> None:
-    case.by("kill -9 of the learner's node, again as soon as it is back")
-    graph = stage.fresh("safety.restarts=1")
+@pytest.mark.parametrize("node", SPARE)
+def test_practice_goes_on_without_one_that_only_learns_or_shows_and_crashes_again_and_again(
+    stage: Stage, case: Case, node: str
+) -> None:
+    case.by("kill -9 of what only learns or shows, again as soon as it is back")
+    graph = stage.fresh("safety.restarts=1", "console=local", "console.port=0")
     graph.moving()
-    first = graph.up.node("learner_node")
-    graph.signal("learner_node", signal.SIGKILL)
-    graph.up.node("learner_node", other_than=first)
-    since_ns = graph.signal("learner_node", signal.SIGKILL)
-    graph.up.until_said("learner_node ended by SIGKILL, its respawns are spent (1 of 1 within 60 s)")
-    goes_on(graph, case, since_ns, "learner_node", "acting")
-    case.nothing("endless respawn", graph.up.said.count("learner_node: ended by SIGKILL; respawn") > 1)
+    first = graph.up.node(node)
+    graph.signal(node, signal.SIGKILL)
+    graph.up.node(node, other_than=first)
+    since_ns = graph.signal(node, signal.SIGKILL)
+    graph.up.until_said(f"{node} ended by SIGKILL, its respawns are spent (1 of 1 within 60 s)")
+    goes_on(graph, case, since_ns, node, "acting")
+    case.nothing("endless respawn", graph.up.said.count(f"{node}: ended by SIGKILL; respawn") > 1)
     assert "it stays down until the graph is started again, the others go on" in graph.up.said
-    assert "learner_node" not in graph.up.nodes()
+    assert node not in graph.up.nodes()
