@@ -55,7 +55,7 @@ def until(condition: Callable[[], bool], said: list[str]) -> None:
         time.sleep(0.01)
 
 
-def test_trouble_is_said_once_and_its_robot_left_alone_for_a_while() -> None:
+def test_trouble_is_said_once_and_what_made_it_is_not_asked_for_a_while() -> None:
     robot, said, asked = Robot(Remote("http://robot:8766")), list[str](), list[str]()
 
     def refuses() -> str:
@@ -65,12 +65,12 @@ def test_trouble_is_said_once_and_its_robot_left_alone_for_a_while() -> None:
     for _ in range(3):
         robot.ask("heads", refuses, said.append)
         robot.ask("episodes", lambda: asked.append("episodes") or "", said.append)
-    assert asked == ["heads"] and said == ["it refuses"]
-    robot.again_s = 0.0
+    assert asked == ["heads", *["episodes"] * 3] and said == ["it refuses"]
+    robot.again_s.clear()
     robot.ask("episodes", lambda: "a label changed", said.append)
     robot.ask("heads", refuses, said.append)
     assert said == ["it refuses", "a label changed"], "the same trouble is said once"
-    robot.again_s = 0.0
+    robot.again_s.clear()
     with pytest.raises(ValueError, match="refuses"):
         robot.ask("heads", refuses, said.append, (Unreachable,))
 
