@@ -146,6 +146,7 @@ def main() -> None:
         os.execvpe("unshare", again, {**os.environ, "CLEAN_ROOT_MOUNTS": "own"})
     made = parse((ROOT / "Dockerfile").read_text())
     folder = chosen.keep or Path(tempfile.mkdtemp(prefix="clean-root-"))
+    folder.chmod(0o755)  # a root is for every user; a temporary folder is not
     root = CleanRoot(folder, made.arguments)
     began_s = time.monotonic()
 
