@@ -156,6 +156,9 @@ class FaultStack:
             ended = self.up.process.poll() is not None
             if ended or time.monotonic() > end_s:
                 how = "the graph ended" if ended else f"not within {timeout_s:g} s"
+                if (now := self.episodes.last) and (gate := self.gate.last):  # in the first line, which a report keeps
+                    stood = f"{now.phase} {now.reason!r} {now.waits_for}"
+                    how += f"; practice {stood}, armed {gate.armed}, held by {gate.holder!r}"
                 nodes = [f"{s.name}: {s.message}" for s in self.summaries.last.status] if self.summaries.last else []
                 stands = f"arm refused: {self.arm_refused}\n{self.gate.last}\n{self.episodes.last}\n{nodes}"
                 raise AssertionError(f"{what}: {how}\n{stands}\n{self.up.said[-1200:]}")
