@@ -58,9 +58,10 @@ KINDS = (*INJECTED, *(f"{KILL}{node}" for node in DIE), *(f"{HANG}{node}" for no
 ROBUST = ("learner.restarts=100", "learner.refit_every=2", "safety.restarts=10")
 ATTENDED = ("teleop=joy", "console=local", "console.port=8798", "camera.rate_hz=15", "camera.width_px=320",
             "camera.height_px=240")  # fmt: skip
-RECORDER, STEP_S = "recorder_node", 0.2
+KEEPS, STEP_S = ("recorder_node", "episode_node"), 0.2
+"""Who keeps steps, and who says how far an episode was judged: its file ends there where nobody announced its end."""
 UNHEARD_S = 1.15 + STEP_S
-"""How long the arm may act while its recorder is dead or hangs: until it is stopped for that (LOST_MS and LOOK_MS of
+"""How long the arm may act while one of them is dead or hangs: until it is stopped for that (LOST_MS and LOOK_MS of
 ``tests/faults/layers.py``), and a step."""
 GREW_MB, GREW_FILES = 64.0, 32
 """What a process may hold more, from its first sample to its newest."""
@@ -84,8 +85,8 @@ def upsets(seed: int, kinds: Sequence[str] = KINDS) -> Iterator[Upset]:
 
 
 class Soaked(NamedTuple):
-    """What a soak came to: how often it was upset, by kind, and who made it go on; what was broken; when the recorder
-    could not hear, from and to, steady [ns].
+    """What a soak came to: how often it was upset, by kind, and who made it go on; what was broken; when nobody kept
+    or judged steps, from and to, steady [ns].
     """
 
     counts: dict[str, int]
@@ -129,7 +130,7 @@ def soak(
     seen_ns = time.monotonic_ns()
     while time.monotonic() - start_s < seconds and not broken:
         one = next(drawn)
-        if one.kind.endswith(RECORDER):
+        if one.kind.endswith(KEEPS):
             for_s = min(one.lasts_s + STEP_S, UNHEARD_S) if one.kind.startswith(HANG) else UNHEARD_S
             unheard.append((now_ns := time.monotonic_ns(), now_ns + round(for_s * 1e9)))
         with _upset(graph, one, hand):
@@ -274,8 +275,8 @@ def main(argv: list[str]) -> dict[str, Any]:
 def judged(graph: FaultStack, soaked: Soaked, ended: bool = True) -> dict[str, Any]:
     """Return what the arm's log, the files and what was said tell of a graph that has ended, or goes on.
 
-    ``unrecorded`` are steps acted in the moment before the arm was stopped for its recorder's sake: not lost, for
-    nobody could have kept them.
+    ``unrecorded`` are steps acted in the moment before the arm was stopped because its recorder, or who judges its
+    episodes, was gone: not lost, for nobody could have kept or judged them.
     """
     events = graph.events()
     decided = [(at_ns, d) for at_ns, d in graph.decisions.since(0) if d.source == "policy" and d.episode_id]
