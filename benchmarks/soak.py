@@ -58,11 +58,8 @@ KINDS = (*INJECTED, *(f"{KILL}{node}" for node in DIE), *(f"{HANG}{node}" for no
 ROBUST = ("learner.restarts=100", "learner.refit_every=2", "safety.restarts=10")
 ATTENDED = ("teleop=joy", "console=local", "console.port=8798", "camera.rate_hz=15", "camera.width_px=320",
             "camera.height_px=240")  # fmt: skip
-KEEPS, STEP_S = ("recorder_node", "episode_node"), 0.2
+KEEPS = ("recorder_node", "episode_node")
 """Who keeps steps, and who says how far an episode was judged: its file ends there where nobody announced its end."""
-UNHEARD_S = 1.15 + STEP_S
-"""How long the arm may act while one of them is dead or hangs: until it is stopped for that (LOST_MS and LOOK_MS of
-``tests/faults/layers.py``), and a step."""
 GREW_MB, GREW_FILES = 64.0, 32
 """What a process may hold more, from its first sample to its newest."""
 
@@ -124,15 +121,22 @@ def _holds(pid: int) -> tuple[float, int]:
 def soak(
     graph: FaultStack, drawn: Iterator[Upset], seconds: float, say: Callable[[str], None], hand: JoyHand | None = None
 ) -> Soaked:
-    """Upset a graph for so long, or until something is broken."""
+    """Upset a graph for so long, or until something is broken.
+
+    While a node that keeps steps is dead or hangs the arm acts on until it is stopped for that, and a step more.
+    """
+    from layers import LOOK_MS, LOST_MS
+
+    step_s = 1.0 / graph.config.policy.rate_hz
+    stopped_s = (LOST_MS + LOOK_MS) / 1e3
     counts, growth, broken, unheard = Counter[str](), Growth(), list[str](), list[tuple[int, int]]()
     start_s = looked_s = sampled_s = time.monotonic()
     seen_ns = time.monotonic_ns()
     while time.monotonic() - start_s < seconds and not broken:
         one = next(drawn)
         if one.kind.endswith(KEEPS):
-            for_s = min(one.lasts_s + STEP_S, UNHEARD_S) if one.kind.startswith(HANG) else UNHEARD_S
-            unheard.append((now_ns := time.monotonic_ns(), now_ns + round(for_s * 1e9)))
+            for_s = min(one.lasts_s, stopped_s) if one.kind.startswith(HANG) else stopped_s
+            unheard.append((now_ns := time.monotonic_ns(), now_ns + round((for_s + step_s) * 1e9)))
         with _upset(graph, one, hand):
             _rest(graph, one.lasts_s)
         _rest(graph, one.pause_s)

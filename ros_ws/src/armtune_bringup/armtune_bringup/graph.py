@@ -194,7 +194,8 @@ def _row(
         respawn_window_s=facts["safety"].restart_window_s,
         environment=environment,
         shares_memory=shares_memory,
-        is_spare=executable in SPARE and not (facts["learns"] and executable == "learner_node"),  # who waits for it?
+        # in lockstep practice waits for a learner that learns online
+        is_spare=executable in SPARE and not (facts["learns"] and executable == "learner_node"),
     )
 
 
