@@ -51,6 +51,12 @@ def test_robot_and_the_arm_of_its_name_bring_each_other_unless_another_is_asked_
     assert (both.robot.name, both.arm.adapter) == ("wx250s", "feetech")
 
 
+def test_no_two_servers_of_one_robot_want_the_same_port() -> None:
+    config = compose(["console=shared", "learner=remote", "teleop=web"])
+    ports = [config.console.port, config.learner.port, config.teleop.port]
+    assert len(set(ports)) == len(ports)
+
+
 def test_value_that_the_file_leaves_at_its_default_can_be_set() -> None:
     assert compose(["experiment.episodes=7"]).experiment.episodes == 7
 

@@ -56,7 +56,7 @@ def until(condition: Callable[[], bool], said: list[str]) -> None:
 
 
 def test_trouble_is_said_once_and_what_made_it_is_not_asked_for_a_while() -> None:
-    robot, said, asked = Robot(Remote("http://robot:8766")), list[str](), list[str]()
+    robot, said, asked = Robot(Remote("http://robot:8768")), list[str](), list[str]()
 
     def refuses() -> str:
         asked.append("heads")

@@ -85,7 +85,14 @@ class Case:
 
     def nothing(self, what: str, happened: object) -> None:
         """Demand that something of the 'never' column did not happen, and note that it was looked for."""
-        assert not happened, f"never: {what}; but {happened}"
+        self._looked_for("never", what, happened)
+
+    def needless(self, what: str, happened: object) -> None:
+        """The same of what harms nobody, a stop or a loss without need: a busy machine's doing, so it is tried anew."""
+        self._looked_for("needless", what, happened)
+
+    def _looked_for(self, kind: str, what: str, happened: object) -> None:
+        assert not happened, f"{kind}: {what}; but {happened}"
         if what not in self.never:
             self.never.append(what)
 

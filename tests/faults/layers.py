@@ -17,13 +17,13 @@ from rig import FaultStack
 from std_srvs.srv import SetBool
 
 from armtune_policies.contract import Mode, topics
+from armtune_safety.settings import SPARE
 from fixtures.teleop import JoyHand
 
 PHASES = ("acting", "homing", "ready", "resting", "idle", "paused")
 NODES = ("policy_node", "reward_node", "recorder_node", "episode_node", "learner_node", "fault_node", "sim_node")
 ATTENDED = ("teleop_node", "console_node")
 """Beside those, where somebody watches and steers (a camera's node: ``scenarios/test_real_arm.py``)."""
-SPARE = ("learner_node", "console_node")
 LOST_MS, LOOK_MS, JOINTS_MS = 1000.0, 150.0, 100.0
 """A silent node is lost after 1 s; the supervisor looks 20 times a second, then asks the gate."""
 ASIDE_M = (0.0, 0.06, 0.02)
@@ -125,7 +125,7 @@ def goes_on(graph: FaultStack, case: Case, since_ns: int, node: str, phase: str)
     """The death of one that only learns or shows is not noticed by the arm."""
     graph.stays(since_ns, 1.5)
     stopped = [m.reasons for _, m in graph.gate.since(since_ns) if m.mode == Mode.STOP]
-    case.nothing(f"the death of {node} stops the arm", stopped)
+    case.needless(f"the death of {node} stops the arm", stopped)
     if phase == "acting":
         assert graph.log.moved_rad(since_ns, time.monotonic_ns()) > 0.05
 

@@ -36,13 +36,15 @@ from fixtures.up import Up
 from harness import Stack
 
 UP_S, WAIT_S = 40.0, 20.0
+RESTARTS, SPARED = 10, 3
+"""The largest budget there is; a graph of which a node has so few left is not given to another test."""
 LINE_S = 0.05
 ANSWER_S, TRIES = 3.0, 3
 MOVING_RAD_S = 0.15
 OVERRIDES = (
     "sim.faults=true",
     "sim.arm_log=true",
-    "safety.restarts=10",
+    f"safety.restarts={RESTARTS}",
     "episode.max_aborts=100",
     "episode.home_s=600",
     "episode.stuck=0",  # nothing ever succeeds here, and nobody is asked
@@ -168,6 +170,12 @@ class FaultStack:
         """Whether the supervisor says that every node is active."""
         said = self.summaries.last
         return said is not None and not missing(said) and all(s.message == "active" for s in said.status)
+
+    def is_worn(self) -> bool:
+        """Whether a node was lost so often that its restarts may be spent soon: rows kill faster than a window ends."""
+        said = self.summaries.last
+        lost = [int(fact.value) for s in said.status for fact in s.values if fact.key == "restarts"] if said else []
+        return max(lost, default=0) > RESTARTS - SPARED
 
     # -- what a person does --------------------------------------------------------------
 

@@ -27,8 +27,10 @@ class Stage:
         self.close()
 
     def graph(self, *overrides: str) -> FaultStack:
-        """Return the running graph if it was started with these overrides, else a new one."""
-        if self._running is None or self._asked != overrides or self._running.up.process.poll() is not None:
+        """Return the running graph if it was started with these overrides and is fit for more, else a new one."""
+        running = self._running
+        is_over = running is None or running.up.process.poll() is not None or running.is_worn()
+        if is_over or self._asked != overrides:
             self._start(overrides)
         assert self._running is not None
         return self._running

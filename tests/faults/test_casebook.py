@@ -101,7 +101,7 @@ def test_what_is_late_is_tried_anew_and_what_never_happens_is_not(tmp_path: Path
         "from casebook import Case\n"
         "def test_late(): Case().within('HOLD', 261_000_000, 110.0)\n"
         "def test_never(): Case().nothing('moves', ['joint 3'])\n"
-        "def test_needless(): Case().nothing('stopped by a clock', ['joint states stale'])\n"
+        "def test_needless(): Case().needless('stopped by a clock', ['joint states stale'])\n"
     )
     options = ("-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "--reruns", "2", "-rR")
     path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))

@@ -31,5 +31,5 @@ def test_arm_goes_on_when_joints_come_in_another_order(graph: FaultStack, case: 
     with graph.fault("joints.shuffle") as since_ns:
         graph.stays(since_ns, WATCH_S)
         stopped = [m for _, m in graph.gate.since(since_ns) if m.mode == Mode.STOP]
-        case.nothing("stopped by another order", stopped)
+        case.needless("stopped by another order", stopped)
         assert graph.log.moved_rad(since_ns, time.monotonic_ns()) > 0.05

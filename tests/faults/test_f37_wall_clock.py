@@ -37,9 +37,9 @@ def test_motion_goes_on_and_the_record_tells_when_the_wall_clock_jumps(
         jumped_ns = time.monotonic_ns()
         soon_ns = still_ns(jumped_ns, SOON_MS)
         graph.decisions.first(soon_ns, lambda d: d.source == "policy" and d.mode < Mode.HOLD, 10.0)
-        case.nothing("a node is lost", not graph.all_work())
+        case.needless("a node is lost", not graph.all_work())
         stops = [list(m.reasons) for at_ns, m in graph.gate.since(jumped_ns) if at_ns < soon_ns and not m.armed]
-        case.nothing("stopped by a clock", stops)
+        case.needless("stopped by a clock", stops)
     newest = graph.episodes.last.episode_id
     graph.wait(lambda: graph.episodes.last.episode_id != newest, "the episode is over", 30.0)
     graph.wait((graph.up.run / "episodes" / f"{newest}.mcap").exists, "its file is whole", WAIT_S)

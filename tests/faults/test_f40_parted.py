@@ -25,7 +25,7 @@ def test_practice_goes_on_by_itself_when_the_line_was_away_for_a_moment(cycling:
         graph.stays(since_ns, 0.1)
     goes_on_by_itself(graph, case)
     stopped = [m.reasons for _, m in graph.gate.since(since_ns) if m.mode == Mode.STOP]
-    case.nothing("stopped for a tenth of a second", stopped)
+    case.needless("stopped for a tenth of a second", stopped)
 
 
 def test_episode_is_over_and_an_operator_resumes_when_it_was_away_for_longer(cycling: FaultStack, case: Case) -> None:

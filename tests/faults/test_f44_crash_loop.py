@@ -6,13 +6,16 @@ import signal
 
 import pytest
 from casebook import Case
-from layers import LOST_MS, NODES, SPARE, goes_on
+from layers import LOST_MS, NODES, goes_on
 from promises import PROPOSAL_MS, STALE, TICK_MS, holds
 from stage import Stage
 
+from armtune_safety.settings import SPARE
 from fixtures.up import gone
 
 LOOPS = ("policy_node", *(node for node in (*NODES, "gate_node") if node not in ("policy_node", *SPARE)))
+HAS = {"transfer_node": ("learner=remote", "learner.port=0"), "console_node": ("console=local", "console.port=0")}
+"""What a graph has a spare node by, where not by default."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F44")]
 
@@ -40,7 +43,7 @@ def test_practice_goes_on_without_one_that_only_learns_or_shows_and_crashes_agai
     stage: Stage, case: Case, node: str
 ) -> None:
     case.by("kill -9 of what only learns or shows, again as soon as it is back")
-    graph = stage.fresh("safety.restarts=1", "console=local", "console.port=0")
+    graph = stage.fresh("safety.restarts=1", *HAS.get(node, ()))
     graph.moving()
     first = graph.up.node(node)
     graph.signal(node, signal.SIGKILL)

@@ -57,7 +57,7 @@ class Remote:
     """One robot.
 
     Args:
-        url: As in ``http://robot:8766``, or ``https``.
+        url: As in ``http://robot:8768``, or ``https``.
         token: What the robot wants to be shown.
         timeout_s: How long one piece may take.
 
@@ -68,7 +68,7 @@ class Remote:
     def __init__(self, url: str, token: str = "", timeout_s: float = TIMEOUT_S) -> None:
         parts = urlsplit(url if "//" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"expected the address of a robot, as in http://robot:8766, got {url!r}")
+            raise ConfigError(f"expected the address of a robot, as in http://robot:8768, got {url!r}")
         self.url, self._parts, self._timeout_s = url, parts, timeout_s
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._open: http.client.HTTPConnection | None = None

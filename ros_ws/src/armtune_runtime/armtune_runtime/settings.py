@@ -76,7 +76,7 @@ class LearnerParams(Checked):
         doc="bc: cloning of successes; online: policy.folder's agent goes on learning; remote: a workstation learns",
     )
     host: str = text("127.0.0.1", doc="remote: address to serve a workstation on; `armtune learn` asks there")
-    port: int = num(8766, low=0, high=65535, doc="remote: its port; 0: any free one")
+    port: int = num(8768, low=0, high=65535, doc="remote: its port; 0: any free one")
     token_file: str = text("", doc="remote: file with what a workstation must show; needed beyond this machine")
     tls_cert: str = text("", doc="remote: PEM certificate chain; blank serves without TLS")
     tls_key: str = text("", doc="remote: PEM key of tls_cert")

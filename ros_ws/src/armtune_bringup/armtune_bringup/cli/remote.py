@@ -14,7 +14,7 @@ from armtune_bringup.progress import interrupted
 from .stack import Overrides
 
 EXAMPLE = (
-    "armtune learn --from http://robot:8766 --folder runs/far --token-file token learner=online "
+    "armtune learn --from http://robot:8768 --folder runs/far --token-file token learner=online "
     "policy.folder=models/calql experiment.demos_folder=runs/shown"
 )
 
