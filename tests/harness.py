@@ -30,6 +30,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from armtune_bringup.environment import PROFILES_FILE, UNSHARED
+from armtune_bringup.graph import SEES
 from armtune_policies.contract import Checked, flatten
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,8 +38,6 @@ PROFILE = ROOT / "ros_ws/src/armtune_bringup/config/fastdds_loopback.xml"
 os.environ.setdefault(PROFILES_FILE, str(PROFILE))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SYSTEM_DEFAULT")
 
-GUARDS = ("armtune_safety.gate_node", "armtune_safety.supervisor_node")
-"""Nodes that share no memory, as in the table of nodes."""
 Remaps = Sequence[tuple[str, str]]
 WAIT_S = 20.0
 """One generous bound for everything a test waits for; it fails loudly."""
@@ -117,7 +116,7 @@ class Stack:
         command += ["--params-file", str(file)] if flat else []
         log = open(self.folder / f"{name}.log", "ab")
         env = {**os.environ, "ROS_DOMAIN_ID": str(self.domain), "ROS_LOG_DIR": str(self.folder / "ros")}
-        if module in GUARDS and env[PROFILES_FILE] == str(PROFILE):
+        if module.rpartition(".")[2] not in SEES and env[PROFILES_FILE] == str(PROFILE):
             env[PROFILES_FILE] = str(PROFILE.with_name(UNSHARED))
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
         return self.processes[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,14 @@ def test_every_row_gives_its_node_the_settings_class_the_node_reads() -> None:
     for (package, executable), kind in used.items():
         node = (ROOT / "ros_ws/src" / package / package / f"{executable}.py").read_text()
         assert f"    Params = {kind}\n" in node, f"{executable} does not say Params = {kind}"
+
+
+def test_only_what_gives_or_takes_whole_pictures_shares_memory() -> None:
+    """The console may be killed lightly, and does with what UDP keeps of them."""
+    robot = table("camera=uvc", "learner=remote", world="robot")
+    for name, row in (table("sim.faults=true", "console=local", "teleop=joy") | robot).items():
+        source = (ROOT / "ros_ws/src" / row.package / row.package / f"{row.executable}.py").read_text()
+        assert row.shares_memory == (bool(re.search(r"\bImage\b", source)) and name != "console_node"), name
 
 
 def test_parameters_are_flat_and_of_types_ros_has() -> None:

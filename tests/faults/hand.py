@@ -46,6 +46,11 @@ class Hand:
         self.episode_id = f"hand-{time.monotonic_ns()}"
         self.stamp: Any = None
 
+    @property
+    def began_ns(self) -> int:
+        """When its first step was answered; a busy machine may have let step 0 pass."""
+        return min(self.sent_ns.values())
+
     def __enter__(self) -> Hand:
         node, full = self.graph.stack.node, self.graph.full
         self.publisher = self.graph.stack.publisher(full(topics.proposal(self.source)), msg.Proposal, COMMAND_QOS)

@@ -29,7 +29,7 @@ def test_tool_slides_along_the_face_then_holds_when_pushed_out(graph: FaultStack
         held = hand.decided(lambda d: "left the workspace" in d.refused)
         assert 9 <= held.step - first.step <= 12, "ten in a row"
         hand.decided(lambda d: d.step >= 21 and d.mode < Mode.HOLD and d.allowed[2] > 0.01)
-        since_ns = hand.sent_ns[0]
+        since_ns = hand.began_ns
         low_m = graph.witness.tool_m(since_ns)[:, 2].min()
     case.nothing("outside the box", low_m < safety.workspace_low_m[2] - safety.workspace_slack_m - SAG_M)
     assert np.isfinite(low_m)

@@ -22,7 +22,7 @@ def test_tool_is_kept_in_its_cone_when_turned_further_and_further(graph: FaultSt
         almost_pi = hand.decided(lambda d: d.step == 2)
         assert almost_pi.limited_by and 0.0 <= almost_pi.allowed[5] <= 0.44, "the same sense, shorter"
         hand.decided(lambda d: "tool orientation" in d.limited_by, timeout_s=8.0)
-        since_ns = hand.sent_ns[0]
+        since_ns = hand.began_ns
         hand.does(3)
         furthest_rad = graph.witness.tool_angle_rad(since_ns).max()
     case.nothing("outside the cone", furthest_rad > limit_rad + 0.05)

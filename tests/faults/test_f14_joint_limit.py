@@ -27,7 +27,7 @@ def test_arm_is_slow_near_a_joint_limit_and_gets_away_again(graph: FaultStack, c
     with Hand(graph, lambda step: [(there if step < 20 else home, JOINT_TARGET)]) as hand:
         slow = hand.decided(lambda d: d.mode == Mode.SLOW and "joint limits" in d.limited_by, timeout_s=6.0)
         away = hand.decided(lambda d: d.step >= max(20, slow.step) and d.mode == Mode.RUN, timeout_s=10.0)
-        wrist_rad = graph.log.measured(hand.sent_ns[0])[1][:, 4]
+        wrist_rad = graph.log.measured(hand.began_ns)[1][:, 4]
     case.nothing("beyond the limit", wrist_rad.max() > upper_rad)
     case.nothing("trapped at the limit", not wrist_rad[-1] < upper_rad - 0.2 or away.refused)
 

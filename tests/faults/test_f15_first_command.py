@@ -24,7 +24,7 @@ def test_arm_does_not_jump_when_the_first_target_is_far_away(graph: FaultStack, 
         "further than one period's way at the first step", reach_m > graph.config.safety.max_linear_m_s * 0.2 + 1e-3
     )
     assert first.limited_by
-    case.nothing("a jump of the setpoint", graph.witness.violations(hand.sent_ns[min(hand.sent_ns)]))
+    case.nothing("a jump of the setpoint", graph.witness.violations(hand.began_ns))
     case.owes(
         "the way to a far first target is limited and marked rather than refused: a tool delta always starts at the arm"
     )

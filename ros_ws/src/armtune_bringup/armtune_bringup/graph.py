@@ -45,6 +45,9 @@ LOCKSTEP_HELD_S = 10.0
 WORKS_S = {"arm_node": 1.0, "camera_node": 12.0}
 """What works on a thread of its own, and how long a piece may take: OpenCV waits up to 10 s for a frame."""
 POLICY_SAYS = (topics.proposal("policy"),)
+SEES = frozenset(("sim_node", "fault_node", "camera_node", "camera_check_node", "policy_node", "recorder_node"))
+"""What gives or takes whole pictures, and so shares memory; nothing else does, see ``NodeSpec``. The console makes do
+with those pictures that UDP keeps, for it is killed more lightly."""
 
 
 def graph(config: Config, world: World, run: RunFacts) -> tuple[NodeSpec, ...]:
@@ -67,7 +70,7 @@ def graph(config: Config, world: World, run: RunFacts) -> tuple[NodeSpec, ...]:
     if facts["checked_cameras"]:
         rows.append(_row("armtune_drivers", "camera_check_node", CameraCheckParams, facts))
     rows += [
-        _row("armtune_safety", "gate_node", GateParams, facts, shares_memory=False),
+        _row("armtune_safety", "gate_node", GateParams, facts),
         *([_row("armtune_runtime", "reward_node", RewardNodeParams, facts)] if config.reward.folder else []),
         _row("armtune_runtime", "policy_node", PolicyNodeParams, facts, remaps=_faulty(POLICY_SAYS) if faults else ()),
         _row("armtune_runtime", "recorder_node", RecorderNodeParams, facts),
@@ -76,8 +79,7 @@ def graph(config: Config, world: World, run: RunFacts) -> tuple[NodeSpec, ...]:
         *([_learner(facts)] if config.policy.folder else []),
     ]
     if config.console.is_on:  # the first, so that a page says what the others wait for
-        # Who is killed while it shares memory may leave the next one deaf. It sees those pictures that UDP keeps.
-        rows = [_row("armtune_console", "console_node", ConsoleNodeParams, facts, shares_memory=False), *rows]
+        rows = [_row("armtune_console", "console_node", ConsoleNodeParams, facts), *rows]
     managed: dict[str, Any] = {"nodes": tuple(row.name for row in rows)}
     workers = [row for row in rows if row.executable in WORKS_S]
     managed["workers"] = tuple(row.name for row in workers)
@@ -89,7 +91,7 @@ def graph(config: Config, world: World, run: RunFacts) -> tuple[NodeSpec, ...]:
         return tuple(row for row in rows if row.name in away)
     return (
         *(row for row in rows if row.name not in away),
-        _row("armtune_safety", "supervisor_node", SupervisorParams, told, respawns=0, shares_memory=False),
+        _row("armtune_safety", "supervisor_node", SupervisorParams, told, respawns=0),
     )
 
 
@@ -179,7 +181,6 @@ def _row(
     respawns: int | None = None,
     remaps: tuple[tuple[str, str], ...] = (),
     environment: tuple[tuple[str, str], ...] = (),
-    shares_memory: bool = True,
 ) -> NodeSpec:
     """One row; the node is told those facts that its settings have a field for."""
     told = kind.from_mapping({field.name: facts[field.name] for field in fields(kind) if field.name in facts})
@@ -193,7 +194,7 @@ def _row(
         max_respawns=facts["safety"].restarts if respawns is None else respawns,
         respawn_window_s=facts["safety"].restart_window_s,
         environment=environment,
-        shares_memory=shares_memory,
+        shares_memory=executable in SEES,
         # in lockstep practice waits for a learner that learns online
         is_spare=executable in SPARE and not (facts["learns"] and executable == "learner_node"),
     )
@@ -218,14 +219,11 @@ def _learner(facts: Mapping[str, Any]) -> NodeSpec:
 
 
 def _arm(facts: Mapping[str, Any]) -> NodeSpec:
-    """What moves the real arm shares no memory with who may die in it, as the gate does not.
-
-    Who holds the arm for ``may_go_limp`` does so at the start: one that died is not started with that leave again.
-    """
-    told: dict[str, Any] = {"shares_memory": False, "respawns": 0 if facts["arm"].may_go_limp else None}
+    """Who holds the arm for ``may_go_limp`` does so at the start: one that died does not come back with that leave."""
+    respawns = 0 if facts["arm"].may_go_limp else None
     if facts["arm"].adapter == "ros2_control":
-        return _row("armtune_drivers", "ros2_control_node", ArmNodeParams, facts, **told)
-    return _row("armtune_drivers", "arm_node", ArmNodeParams, facts, **told)
+        return _row("armtune_drivers", "ros2_control_node", ArmNodeParams, facts, respawns=respawns)
+    return _row("armtune_drivers", "arm_node", ArmNodeParams, facts, respawns=respawns)
 
 
 def _camera(facts: Mapping[str, Any], camera: str) -> NodeSpec:

@@ -14,8 +14,10 @@ World = Literal["sim", "robot", "workstation"]
 class NodeSpec:
     """One process: what to start, what it is told, how often it may come back.
 
-    What guards the arm shares no memory: a process that dies or hangs in the middle of Fast DDS' shared memory
-    blocks all who write there, for 1 s until its health check (eProsima/Fast-DDS#5469).
+    Only what gives or takes whole pictures shares memory. A process that dies or hangs in Fast DDS' shared memory
+    blocks all who write there, for 1 s until its health check (eProsima/Fast-DDS#5469). And who writes little goes on
+    writing to the queue of a reader that was killed, not of the one that took its place, until that queue of 512 is
+    full (eProsima/Fast-DDS#4728): pictures fill it in seconds, what an episode is at would take minutes.
     """
 
     package: str
@@ -27,7 +29,7 @@ class NodeSpec:
     max_respawns: int = 0
     respawn_window_s: float = 60.0
     environment: tuple[tuple[str, str], ...] = ()
-    shares_memory: bool = True
+    shares_memory: bool = False
     is_spare: bool = False
     """Whether the others go on without it once its respawns are spent."""
 
