@@ -19,21 +19,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 
 from armtune_bringup.agents import pretrain_agent, read_overrides
 from armtune_bringup.compose import compose
-from armtune_bringup.settings import Config
 from armtune_interfaces.msg import EpisodeState
-from armtune_policies.contract import Decision, Kind, Mode, RewardAnswer, Verdict, topics
-from armtune_policies.store import nouns
-from armtune_policies.store.episode_writer import EpisodeWriter
+from armtune_policies.contract import topics
 from armtune_runtime.settings import ONLINE, LearnerNodeParams
 from armtune_safety.managed_node import LATCHED_QOS
 from benchmarks._stack import Stack, diagnostics, make_policy
 from benchmarks._words import read_words
 from benchmarks.gate import measure
+from fixtures.untrained import write_episode
 
 OURS = {"seconds": 120.0, "episodes": 40}
 UPDATES = 50
@@ -67,33 +64,16 @@ def _prepare(home: Path, episodes: int, overrides: Sequence[str]) -> LearnerNode
     policy = home / "policy"
     learning = read_overrides(["agent=calql", f"offline.updates={UPDATES}", *overrides, f"policy.folder={policy}"])
     config = learning.config
+    action, seen, task = config.policy.action, config.policy.observation, config.task
+    size: dict[str, Any] = {"steps": task.episode_steps, "action": action, "seen": seen, "sentence": task.forward}
     for run in ("shown", "run"):
         for number in range(episodes):
-            _write_episode(home / run, f"{run}-{number:05d}", config)
+            write_episode(home / run, f"{run}-{number:05d}", **size)
     pretrain_agent(learning, home / "shown", None, make_policy(home / "encoder", config))
     learner = replace(config.learner, recipe=ONLINE, utd=100)
     return LearnerNodeParams(
         learner=learner, policy=config.policy, run_folder=str(home / "run"), demos_folder=str(home / "shown")
     )
-
-
-def _write_episode(run: Path, name: str, config: Config) -> None:
-    """An episode of the real size, of random pictures and steps: how long an update takes does not depend on them."""
-    rng = np.random.default_rng(sum(map(ord, name)))
-    action, seen = config.policy.action, config.policy.observation
-    about = nouns.EpisodeState(run_id=run.name, episode_id=name, sentence=config.task.forward, direction="forward")
-    writer = EpisodeWriter(run / "episodes", about)
-    for step in range(config.task.episode_steps):
-        stamp_ns = step * round(action.period_s * 1e9)
-        pictures = {c: rng.integers(0, 256, (seen.height_px, seen.width_px, 3), np.uint8) for c in seen.cameras}
-        allowed = tuple(rng.uniform(action.low, action.high))
-        head = (stamp_ns, 1, name, step, "policy", step, "bench-0", stamp_ns)
-        writer.add_step(
-            observation=nouns.Observation(name, step, stamp_ns, pictures, rng.normal(size=7) * 0.1),
-            decision=Decision(*head, Kind.TOOL_DELTA, allowed, allowed, (), "", Mode.RUN),
-            answer=RewardAnswer(name, step, 0.1, Verdict.NO, "reward", 0.01),
-        )
-    writer.close(nouns.SUCCESS, config.task.episode_steps - 1)
 
 
 @contextmanager

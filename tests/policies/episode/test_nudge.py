@@ -39,7 +39,7 @@ def test_each_lane_comes_down_behind_and_leaves_above_the_goal(tried: np.ndarray
     lanes = stroke(states, np.array([1.0, 0.0]), goal, np.random.default_rng(seed)).reshape(-1, 4, 3)
     assert np.allclose(lanes[:, 1:3, 2], goal[2]) and np.allclose(lanes[:, [0, 3], 2], goal[2] + ABOVE_M)
     assert np.allclose(lanes[:, 0, :2], lanes[:, 1, :2]) and np.allclose(lanes[:, 2, :2], lanes[:, 3, :2])
-    assert np.linalg.norm(lanes[:, 2] - goal, axis=1).max() <= LANE_M
+    assert np.linalg.norm(lanes[:, 2] - goal, axis=1).max() <= 1.001 * LANE_M
     if np.linalg.norm((goal - tried)[:2]) > SHORT_M:
         behind = (lanes[:, 1] - tried)[:, :2] @ (goal - tried)[:2]
         assert (behind < 0).all()
