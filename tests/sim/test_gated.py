@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from armtune_policies.episode.nudge import stroke
 from armtune_sim.gated import GatedWorld
@@ -34,4 +35,26 @@ def test_stroke_out_of_reach_ends() -> None:
     began_ns = gated.world.time_ns
     gated.stroke(np.array([[0.9, 0.9, 0.1], [0.9, -0.9, 0.1]]))
     assert gated.world.time_ns - began_ns < 30e9
+    gated.world.close()
+
+
+@pytest.mark.parametrize("aside_m", [(0.0, 0.0), (0.012, 0.0), (0.0, 0.012), (-0.01, 0.01)])
+def test_thing_that_a_hand_comes_down_on_neither_sinks_nor_flies(aside_m: tuple[float, float]) -> None:
+    gated = GatedWorld("bin_sort", SimParams())
+    gated.reset(0, "forward")
+    scene, lowest_m = gated.world.scene, []
+    before = scene.position("peg").copy()
+    x, y = before[:2] + aside_m
+    gated.home()
+    gated.begin("")
+    for height_m in (0.12, 0.10, 0.08, 0.06, 0.05, 0.04, 0.034, 0.034, 0.034, 0.06, 0.10, 0.12):
+        gap = np.array([x, y, height_m]) - gated.state()[:3]
+        for _ in range(8):
+            gated.step(np.clip([*gap, 0, 0, 0, 0], gated.spec.low, gated.spec.high))
+            lowest_m.append(scene.position("peg")[2])
+            gap = np.array([x, y, height_m]) - gated.state()[:3]
+            if np.linalg.norm(gap) < 0.005 or gated.is_stopped:
+                break
+    assert min(lowest_m) > 0.012, "as low as a peg that lies"
+    assert np.linalg.norm((scene.position("peg") - before)[:2]) < 0.07
     gated.world.close()

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 
 from armtune_policies.contract import Direction
-from armtune_sim.shapes import BOX, CAPSULE, SEEN_ONLY, dam, paint
+from armtune_sim.shapes import BOX, CAPSULE, SEEN_ONLY, STIFF, dam, paint
 
 from .base import Scene, Vector, around
 
@@ -44,6 +44,7 @@ class BinSort:
             material="peg",
             condim=6,
             friction=[0.8, 0.005, 0.0003],
+            **STIFF,
         )
         ends = [0, 0, 0.006, 0, 0, 0.014]
         peg.add_geom(

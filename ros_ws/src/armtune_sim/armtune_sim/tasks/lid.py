@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from armtune_policies.contract import Direction
-from armtune_sim.shapes import CYLINDER, SEEN_ONLY, box, paint, ring
+from armtune_sim.shapes import CYLINDER, SEEN_ONLY, STIFF, box, paint, ring
 
 from .base import Scene, Vector, around
 
@@ -47,9 +47,9 @@ class Lid:
             tilt = {"range": [-_TILT_RAD, _TILT_RAD]} if name in ("lid_pitch", "lid_roll") else {}
             lid.add_joint(name=name, type=kind, axis=list(axis), damping=2e-4 if kind == hinge else 0.02, **tilt)
         lid.mass, lid.ipos, lid.inertia, lid.explicitinertial = 0.08, [0, 0, 0.002], [5e-5, 5e-5, 9e-5], True
-        lid.add_geom(name="disc", type=CYLINDER, size=[_DISC, 0.003, 0], pos=[0, 0, 0.003], material="lid")
-        lid.add_geom(type=CYLINDER, size=[_PLUG, PLUG_M / 2, 0], pos=[0, 0, -PLUG_M / 2], material="lid")
-        lid.add_geom(type=CYLINDER, size=[0.011, 0.016, 0], pos=[0, 0, 0.022], material="knob", condim=4)
+        lid.add_geom(name="disc", type=CYLINDER, size=[_DISC, 0.003, 0], pos=[0, 0, 0.003], material="lid", **STIFF)
+        lid.add_geom(type=CYLINDER, size=[_PLUG, PLUG_M / 2, 0], pos=[0, 0, -PLUG_M / 2], material="lid", **STIFF)
+        lid.add_geom(type=CYLINDER, size=[0.011, 0.016, 0], pos=[0, 0, 0.022], material="knob", condim=4, **STIFF)
 
     def reset(self, scene: Scene, rng: np.random.Generator, direction: Direction, variation: float) -> None:
         pot = around(rng, POT_MIDDLE_M, (0.03, 0.02), variation)
