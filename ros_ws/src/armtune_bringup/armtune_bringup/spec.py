@@ -15,9 +15,8 @@ class NodeSpec:
     """One process: what to start, what it is told, how often it may come back.
 
     Only what gives or takes whole pictures shares memory. A process that dies or hangs in Fast DDS' shared memory
-    blocks all who write there, for 1 s until its health check (eProsima/Fast-DDS#5469). And who writes little goes on
-    writing to the queue of a reader that was killed, not of the one that took its place, until that queue of 512 is
-    full (eProsima/Fast-DDS#4728): pictures fill it in seconds, what an episode is at would take minutes.
+    blocks all who write there, for 1 s until its health check (eProsima/Fast-DDS#5469). And one that takes a dead
+    one's place may not hear who had the old queue open (eProsima/Fast-DDS#4728).
     """
 
     package: str
