@@ -116,12 +116,14 @@ def test_same_rows_are_kept_when_parts_and_the_end_come_in_any_order(
     assert set(labels.verdicts) == {Verdict.NO}, "late answers are patched, in the file or in the labels"
 
 
-def test_nothing_is_lost_when_the_first_step_overtakes_the_announcement(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [1, 60])
+def test_nothing_is_lost_when_steps_overtake_the_announcement(tmp_path: Path, steps: int) -> None:
     recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10))
-    feed(recording, observation(0), decision(0))
+    for step in range(steps):
+        feed(recording, observation(step), decision(step))
     recording.on_state(replace(STATE, phase=ACTING), 0)
-    recording.on_state(ended(TIMEOUT, 0), S)
-    assert read_episode(list_episodes(tmp_path)[0]).complete.all()
+    recording.on_state(ended(TIMEOUT, steps - 1), S)
+    assert read_episode(list_episodes(tmp_path)[0]).complete.tolist() == [True] * steps
 
 
 def test_hole_is_kept_as_a_hole_when_a_part_never_comes(tmp_path: Path) -> None:
