@@ -52,8 +52,9 @@ def test_robot_and_the_arm_of_its_name_bring_each_other_unless_another_is_asked_
 
 
 def test_no_two_servers_of_one_robot_want_the_same_port() -> None:
-    config = compose(["console=shared", "learner=remote", "teleop=web"])
-    ports = [config.console.port, config.learner.port, config.teleop.port]
+    config = compose(["console=shared", "console.foxglove_port=8767", "learner=remote", "teleop=web"])
+    console = config.console
+    ports = [console.port, console.foxglove_port, config.learner.port, config.teleop.port]
     assert len(set(ports)) == len(ports)
 
 

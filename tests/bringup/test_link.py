@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from armtune_bringup import link
-from armtune_bringup.environment import PROFILES_FILE, node_environment, profile, ros_environment
+from armtune_bringup.environment import PROFILES_FILE, UNSHARED, node_environment, profile, ros_environment
 from armtune_bringup.spec import NodeSpec
 from armtune_policies.contract import ConfigError
 
@@ -25,11 +25,10 @@ def test_a_machine_binds_loopback_and_its_own_address_and_asks_the_robot_who_is_
     for file in made:
         assert texts(file, "discoveryProtocol") == ["SUPER_CLIENT"]
         assert texts(file, "address") == ["127.0.0.1", WORKSTATION, ROBOT]
-    for name in ("segment_size", "receiveBufferSize", "port_queue_capacity"):
+    for name in ("segment_size", "receiveBufferSize", "port_queue_capacity", "sec", "nanosec"):
         assert texts(made[0], name) == texts(profile(), name)
-    for name in ("sec", "nanosec"):  # the last one is the heartbeats' period, which mends losses
-        assert texts(made[0], name)[:-1] == texts(profile(), name)
-    assert texts(made[0], "nanosec")[-1] == "50000000"
+    for file in (*made, profile(), profile(UNSHARED)):
+        assert texts(file, "nanosec")[-1] == "50000000", "the period of heartbeats, which mend losses"
     assert "SHM" in texts(made[0], "type") and "SHM" not in texts(made[1], "type")
 
 
@@ -39,7 +38,7 @@ def test_the_robot_serves_discovery_on_the_same_addresses(tmp_path: Path) -> Non
     assert texts(server, "address") == ["127.0.0.1", ROBOT, ROBOT] and texts(server, "prefix") == [link.PREFIX]
 
 
-def test_guards_of_the_arm_share_no_memory_on_two_machines_either(
+def test_who_takes_no_pictures_shares_no_memory_on_two_machines_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     linked, unshared = link.write(WORKSTATION, ROBOT, tmp_path)

@@ -49,6 +49,7 @@ class Hand:
     @property
     def began_ns(self) -> int:
         """When its first step was answered; a busy machine may have let step 0 pass."""
+        assert self.sent_ns, "the hand was not asked for a single step"
         return min(self.sent_ns.values())
 
     def __enter__(self) -> Hand:

@@ -36,7 +36,7 @@ from fixtures.up import Up
 from harness import Stack
 
 UP_S, WAIT_S = 40.0, 20.0
-RESTARTS, SPARED = 10, 3
+RESTARTS, LEFT = 10, 3
 """The largest budget there is; a graph of which a node has so few left is not given to another test."""
 LINE_S = 0.05
 ANSWER_S, TRIES = 3.0, 3
@@ -175,7 +175,7 @@ class FaultStack:
         """Whether a node was lost so often that its restarts may be spent soon: rows kill faster than a window ends."""
         said = self.summaries.last
         lost = [int(fact.value) for s in said.status for fact in s.values if fact.key == "restarts"] if said else []
-        return max(lost, default=0) > RESTARTS - SPARED
+        return max(lost, default=0) > RESTARTS - LEFT
 
     # -- what a person does --------------------------------------------------------------
 

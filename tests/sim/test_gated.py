@@ -8,6 +8,7 @@ import pytest
 from armtune_policies.episode.nudge import stroke
 from armtune_sim.gated import GatedWorld
 from armtune_sim.settings import SimParams
+from armtune_sim.tasks.bin_sort import TALL_M
 
 GOAL = np.array([0.255, -0.10, 0.035])
 
@@ -42,7 +43,7 @@ def test_stroke_out_of_reach_ends() -> None:
 def test_thing_that_a_hand_comes_down_on_neither_sinks_nor_flies(aside_m: tuple[float, float]) -> None:
     gated = GatedWorld("bin_sort", SimParams())
     gated.reset(0, "forward")
-    scene, lowest_m = gated.world.scene, []
+    scene, lowest_m, hand_m = gated.world.scene, [], []
     before = scene.position("peg").copy()
     x, y = before[:2] + aside_m
     gated.home()
@@ -52,9 +53,11 @@ def test_thing_that_a_hand_comes_down_on_neither_sinks_nor_flies(aside_m: tuple[
         for _ in range(8):
             gated.step(np.clip([*gap, 0, 0, 0, 0], gated.spec.low, gated.spec.high))
             lowest_m.append(scene.position("peg")[2])
+            hand_m.append(gated.state()[2])
             gap = np.array([x, y, height_m]) - gated.state()[:3]
             if np.linalg.norm(gap) < 0.005 or gated.is_stopped:
                 break
+    assert min(hand_m) < TALL_M, "the hand came down on it"
     assert min(lowest_m) > 0.012, "as low as a peg that lies"
     assert np.linalg.norm((scene.position("peg") - before)[:2]) < 0.07
     gated.world.close()

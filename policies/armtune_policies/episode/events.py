@@ -149,7 +149,7 @@ class Nudge:
     direction: Direction
     number: int
     is_recovery: bool = False
-    """One of several strokes: practice is stuck."""
+    """One of several nudges: practice is stuck."""
 
 
 @dataclass(frozen=True)

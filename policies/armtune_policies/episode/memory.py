@@ -20,7 +20,7 @@ KEPT = 200
 MOVED_M, MOVED_OPENING = 0.02, 0.2
 """An episode in which the tool went less far, and the gripper changed less, did nothing."""
 TRIED_AGAIN = 3
-"""Recovery moves: so many strokes, each to another place."""
+"""Recovery moves: so many nudges, each to another place."""
 
 
 def is_still(states: Floats, least: float) -> bool:

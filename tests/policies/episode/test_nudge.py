@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from armtune_policies.episode.nudge import ABOVE_M, BEHIND_M, LANE_M, SHORT_M, shut_at, stroke
+from armtune_policies.episode.nudge import ABOVE_M, BEHIND_M, LANE_M, LANES, SHORT_M, shut_at, stroke
 
 places = arrays.arrays(float, 3, elements=st.floats(-0.5, 0.5))
 GOAL = np.array([0.3, 0.0, 0.03])
@@ -39,7 +39,9 @@ def test_each_lane_comes_down_behind_and_leaves_above_the_goal(tried: np.ndarray
     lanes = stroke(states, np.array([1.0, 0.0]), goal, np.random.default_rng(seed)).reshape(-1, 4, 3)
     assert np.allclose(lanes[:, 1:3, 2], goal[2]) and np.allclose(lanes[:, [0, 3], 2], goal[2] + ABOVE_M)
     assert np.allclose(lanes[:, 0, :2], lanes[:, 1, :2]) and np.allclose(lanes[:, 2, :2], lanes[:, 3, :2])
-    assert np.linalg.norm(lanes[:, 2] - goal, axis=1).max() <= 1.001 * LANE_M
+    assert len(lanes) == len(LANES) and np.linalg.norm(lanes[:, 2] - goal, axis=1).max() <= 1.001 * LANE_M
+    apart = np.linalg.norm(lanes[:, None, 1, :2] - lanes[None, :, 1, :2], axis=2).max()
+    assert np.isclose(apart, (max(LANES) - min(LANES)) * LANE_M), "as wide as a policy is mistaken"
     if np.linalg.norm((goal - tried)[:2]) > SHORT_M:
         behind = (lanes[:, 1] - tried)[:, :2] @ (goal - tried)[:2]
         assert (behind < 0).all()

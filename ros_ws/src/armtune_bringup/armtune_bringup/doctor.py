@@ -220,7 +220,10 @@ def shared_memory() -> list[Finding]:
     if free_mb < 512:
         return [
             Finding(
-                "shared memory", "warn", f"{free_mb:.0f} MB free", "each node wants 17 MB: docker run --shm-size=1g"
+                "shared memory",
+                "warn",
+                f"{free_mb:.0f} MB free",
+                "each node that sees wants 17 MB: docker run --shm-size=1g",
             )
         ]
     if used_mb > LEFTOVER_WARN_MB:

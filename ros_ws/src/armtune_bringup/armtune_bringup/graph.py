@@ -45,9 +45,10 @@ LOCKSTEP_HELD_S = 10.0
 WORKS_S = {"arm_node": 1.0, "camera_node": 12.0}
 """What works on a thread of its own, and how long a piece may take: OpenCV waits up to 10 s for a frame."""
 POLICY_SAYS = (topics.proposal("policy"),)
-SEES = frozenset(("sim_node", "fault_node", "camera_node", "camera_check_node", "policy_node", "recorder_node"))
-"""What gives or takes whole pictures, and so shares memory; nothing else does, see ``NodeSpec``. The console makes do
-with those pictures that UDP keeps, for it is killed more lightly."""
+_SENSES = ("sim_node", "fault_node", "camera_node", "camera_check_node")
+SEES = frozenset((*_SENSES, "policy_node", "reward_node", "recorder_node"))
+"""What gives or takes pictures to look at, a camera's or an observation's, and so shares memory; nothing else does, see
+``NodeSpec``. The console makes do with those that UDP keeps, for it is killed more lightly."""
 
 
 def graph(config: Config, world: World, run: RunFacts) -> tuple[NodeSpec, ...]:

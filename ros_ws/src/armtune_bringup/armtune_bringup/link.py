@@ -22,12 +22,6 @@ PORT = 11811
 PREFIX = "44.53.00.5f.45.50.52.4f.53.49.4d.41"
 """Of the server with id 0, as Fast DDS' own program has it."""
 PROGRAM = "fast-discovery-server"
-MENDS = """<data_writer profile_name="mends" is_default_profile="true"><times>
-    <heartbeatPeriod><sec>0</sec><nanosec>50000000</nanosec></heartbeatPeriod>
-  </times></data_writer>
-</profiles>"""
-"""A network loses packets. A reliable reader learns of it by the writer's next heartbeat, by default 3 s later (the
-arm would be stopped meanwhile): 50 ms."""
 
 
 def write(here: str, server: str, folder: Path, port: int = PORT) -> list[Path]:
@@ -36,8 +30,8 @@ def write(here: str, server: str, folder: Path, port: int = PORT) -> list[Path]:
     Args:
         here: This machine's address on the network both share.
         server: The robot's, where the discovery server runs.
-        folder: Name its ``fastdds_linked.xml`` in ``FASTRTPS_DEFAULT_PROFILES_FILE``; what guards the arm takes the
-            profile without shared memory beside it.
+        folder: Name its ``fastdds_linked.xml`` in ``FASTRTPS_DEFAULT_PROFILES_FILE``; what looks at no pictures takes
+            the profile without shared memory beside it.
 
     Raises:
         ConfigError: when one is no IPv4 address.
@@ -92,7 +86,6 @@ def _profile(source: str, here: str, server: str, port: int, is_server: bool) ->
         r"(?<=<discovery_config>)": "<discoveryProtocol>SERVER</discoveryProtocol>" if is_server else asks,
         r"\s*<metatrafficUnicastLocatorList><locator/>.*</initialPeersList>": heard_at if is_server else "",
         r"(?<=is_default_profile=\"true\"><rtps>)": f"<prefix>{PREFIX}</prefix>" if is_server else "",
-        r"</profiles>": f"  {MENDS}",
     }.items():
         text, count = re.subn(pattern, new, text, count=1, flags=re.DOTALL)
         if not count:
