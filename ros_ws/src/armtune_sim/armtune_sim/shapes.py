@@ -22,7 +22,7 @@ SEEN_ONLY: Mapping[str, int] = {"contype": 0, "conaffinity": 0}
 
 STIFF: Mapping[str, Any] = {"solref": [0.004, 1.0], "solimp": [0.95, 0.99, 0.001, 0.5, 2.0], "solmix": 100.0}
 """Of what is light and moved: by MuJoCo's default a finger of 50 N pushes 50 g 27 mm into the table, and it flies.
-It says how stiff contacts are (two time steps of 2 ms, the least), not its friction; a finger's priority 1 rules both."""
+It says how stiff contacts are (two time steps of 2 ms, the least), not their friction; fingers of priority 1 rule."""
 
 
 def paint(spec: mujoco.MjSpec, **colours: Colour) -> None:
