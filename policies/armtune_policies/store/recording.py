@@ -36,8 +36,8 @@ _REMEMBERED = 8
 STOP_WAIT_S = 2.0
 """How long stopping waits for the disk; what is not whole by then is salvaged at the next start."""
 _EARLY = 256
-"""How many parts wait for their episode to be announced: an announcement lost on the way is mended after 3 s, and three
-parts a step come meanwhile."""
+"""How many parts wait for their episode to be announced: topics may overtake each other, on a busy machine by seconds,
+and three parts a step come meanwhile."""
 
 
 @dataclass
