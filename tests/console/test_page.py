@@ -14,7 +14,7 @@ from armtune_console.access import read_tokens
 from fixtures.browser import chromium, faults_of_access, needs_browser, out_of_place, until
 from fixtures.console import OPERATOR, VIEWER, Served, frame, handed, serve, write_run
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.unhurried]
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +159,7 @@ GATE = {"mode": "STOP", "armed": False, "reasons": ["stop requested"], "latches"
 EPISODE = {
     "run_id": "one", "episode_id": "one-00003", "index": 3, "phase": "paused", "direction": "forward", "outcome": "",
     "sentence": "open the drawer", "reason": "stuck: reset the scene, then resume", "purpose": "practice", "asks": True,
+    "waits_for": "person",
 }  # fmt: skip
 REWARD = {"episode_id": "one-00003", "step": 2, "verdict": "unknown", "probability": 0.71, "latency_ms": 3.0}
 
@@ -188,6 +189,15 @@ def test_picture_says_what_the_robot_does_and_how_sure_it_is(context: Any, serve
     page.wait_for_function("text => document.querySelector('figcaption').textContent.includes(text)", arg=said)
     served.film.put("front", frame())
     page.wait_for_function("() => Number(document.querySelector('figure img').dataset.frames) > 0")
+    page.close()
+
+
+def test_practice_that_waits_for_the_gate_says_what_the_gate_wants_now(context: Any, served: Served) -> None:
+    tell(served, reasons=["not armed"])
+    waits = {"waits_for": "gate", "reason": "waits for the gate: joint states stale; not armed", "asks": False}
+    served.board.put("episode", {**EPISODE, **waits})
+    page = tab(context, served)
+    page.wait_for_function("() => document.getElementById('p-reason').textContent === 'waits for the gate: not armed'")
     page.close()
 
 

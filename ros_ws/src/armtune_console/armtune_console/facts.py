@@ -19,7 +19,7 @@ def gate(m: Any) -> Facts:
 
 def episode(m: Any) -> Facts:
     names = ("run_id", "episode_id", "index", "task", "direction", "sentence", "phase", "outcome", "reason",
-             "purpose")  # fmt: skip
+             "purpose", "waits_for")  # fmt: skip
     asks = m.phase == PAUSED and m.waits_for != GATE
     said: Facts = {"judged_step": m.judged_step, "end_step": m.end_step, "asks": asks}
     return {**{name: getattr(m, name) for name in names}, **said}

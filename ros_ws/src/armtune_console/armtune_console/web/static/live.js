@@ -55,7 +55,9 @@ onState(said => {
     put("p-phase", episode.phase);
     put("p-sentence", episode.sentence);
     put("p-index", `${episode.episode_id || "-"}, step ${step && step.episode_id === episode.episode_id ? step.step : "-"}`);
-    put("p-reason", [episode.outcome, episode.reason].filter(Boolean).join(": "));
+    // What the gate waits for changes while practice waits for the gate.
+    const reason = episode.waits_for === "gate" && gate && gate.reasons.length ? `waits for the gate: ${gate.reasons.join("; ")}` : episode.reason;
+    put("p-reason", [episode.outcome, reason].filter(Boolean).join(": "));
     const waits = episode.phase === "paused", live = ["acting", "showing"].includes(episode.phase), idle = ["idle", "finished"].includes(episode.phase);
     $("question").hidden = !episode.asks;
     if (episode.asks) put("asked", episode.reason || "Practice waits. Look at the scene, then go on.");
