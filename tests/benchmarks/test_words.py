@@ -11,6 +11,7 @@ from armtune_policies.contract import ConfigError
 from benchmarks import console, crash, soak
 from benchmarks._words import only_ours, read_words
 
+pytestmark = pytest.mark.unhurried
 OURS = {"minutes": 3.0, "seed": 0, "seeds": [0, 1], "noise": "", "folder": "runs/x"}
 
 

@@ -25,6 +25,8 @@ from armtune_policies.store.labels import live_labels, read_labels
 from armtune_policies.store.nouns import SAID_SUCCESS, SUCCESS
 from fixtures.console import STEPS, write_run
 
+pytestmark = pytest.mark.unhurried
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:

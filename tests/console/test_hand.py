@@ -18,7 +18,7 @@ from armtune_console.access import Role
 from armtune_console.web.hand import socket_of
 from fixtures.console import VIEWER, Browser, Ear, Served, handed, live, serve
 
-pytestmark = pytest.mark.fault("F60")
+pytestmark = [pytest.mark.fault("F60"), pytest.mark.unhurried]
 
 
 @pytest.mark.parametrize(

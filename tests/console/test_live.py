@@ -17,7 +17,7 @@ from armtune_console.access import SESSIONS
 from armtune_console.web.shelf import MOST
 from fixtures.console import Served, answering, frame, live, look, serve, stops
 
-pytestmark = pytest.mark.fault("F60")
+pytestmark = [pytest.mark.fault("F60"), pytest.mark.unhurried]
 
 
 def test_live_page_gets_how_things_stand_and_only_new_pictures(root: Path) -> None:

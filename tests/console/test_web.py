@@ -25,7 +25,7 @@ from armtune_teleop.web import Server
 from fixtures.console import OPERATOR, VIEWER, Served, answering, live, look, serve, stops
 
 BEGUN_STOP = b"POST /api/act/stop HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
-pytestmark = pytest.mark.fault("F60")
+pytestmark = [pytest.mark.fault("F60"), pytest.mark.unhurried]
 
 
 def test_every_page_is_there_with_its_assets_and_may_load_nothing_from_elsewhere(local: Served) -> None:

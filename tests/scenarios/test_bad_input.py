@@ -27,6 +27,8 @@ HIDDEN = ("libEGL.so.1", "libOSMesa.so", "libOSMesa.so.6", "libOSMesa.so.8")
 SMALL_DISK_KB = 300
 UP = ("up", "sim", "experiment.name=one", "experiment.time=lockstep")
 
+pytestmark = pytest.mark.unhurried
+
 
 class Shell:
     """Runs ``armtune`` in a folder of its own, on a ROS domain of its own."""
