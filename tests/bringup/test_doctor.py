@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from armtune_bringup import doctor
+from armtune_bringup.environment import profile
 
 
 def test_every_row_that_is_not_ok_says_what_to_do() -> None:
@@ -23,12 +25,27 @@ def test_missing_back_ends_are_named_when_nothing_renders(monkeypatch: pytest.Mo
     assert row.level == "missing" and "libegl1" in row.advice
 
 
-def test_leftovers_in_shared_memory_are_reported_when_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "fastrtps_1").write_bytes(b"0" * 2_000_000)
-    monkeypatch.setattr(doctor, "SHM", tmp_path)
-    monkeypatch.setattr(doctor, "LEFTOVER_WARN_MB", 1.0)
+def test_what_dead_processes_left_in_shared_memory_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "SHARED", tmp_path)
     (row,) = doctor.shared_memory()
-    assert row.level == "warn" and "fastdds shm clean" in row.advice
+    assert "dead" not in row.found
+    for name in ("fastrtps_0123456789abcdef", "fastrtps_0123456789abcdef_el"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0.0, 0.0))
+    (row,) = doctor.shared_memory()
+    assert "1 left by dead processes" in row.found
+
+
+@pytest.mark.parametrize(("largest", "level"), ((212_992, "warn"), (4_194_304, "ok")))
+def test_socket_buffers_too_small_for_pictures_are_reported(
+    largest: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "RMEM_MAX", tmp_path / "rmem_max")
+    assert doctor.socket_buffers()[0].level == "ok", "a container may not show it"
+    doctor.RMEM_MAX.write_text(f"{largest}\n")
+    (row,) = doctor.socket_buffers()
+    assert row.level == level and ("net.core.rmem_max=4194304" in row.advice) == (level == "warn")
+    assert f"<receiveBufferSize>{doctor.SOCKET_BUFFER}<" in profile().read_text()
 
 
 def test_port_that_keeps_answers_back_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

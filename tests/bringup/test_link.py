@@ -47,6 +47,17 @@ def test_who_takes_no_pictures_shares_no_memory_on_two_machines_either(
     assert node_environment(gate, ros_environment(7))[PROFILES_FILE] == str(unshared)
 
 
+def test_node_that_is_started_again_gets_other_ports_on_two_machines_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked, _ = link.write(WORKSTATION, ROBOT, tmp_path)
+    monkeypatch.setenv(PROFILES_FILE, str(linked))
+    policy = NodeSpec("armtune_runtime", "policy_node", "policy_node", "arm", {}, shares_memory=True)
+    made = node_environment(policy, ros_environment(7), tmp_path / "again.xml")
+    assert len(texts(Path(made[PROFILES_FILE]), "participantID")) == 1
+    assert texts(Path(made[PROFILES_FILE]), "address") == texts(linked, "address")
+
+
 @pytest.mark.parametrize("here", ("robot", "", "10.0.0", "::1"))
 def test_one_sentence_says_so_when_an_address_is_none(tmp_path: Path, here: str) -> None:
     with pytest.raises(ConfigError, match=r"this machine: expected an IPv4 address such as 10\.0\.0\.1"):

@@ -25,6 +25,7 @@ TOYS = {
     "deaf": "import signal, time\nsignal.signal(2, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(600)",
     "crash": "import sys\nprint('error: the toy broke', flush=True)\nsys.exit(1)",
     "hopeless": "import sys\nprint('error: no such model', flush=True)\nsys.exit(78)",
+    "profiled": "import os\nprint(os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'], flush=True)\nraise SystemExit(1)",
     "says": "import os, sys, time\nprint(os.environ['TOY'], *sys.argv[1:], flush=True)\ntime.sleep(600)",
 }
 
@@ -122,6 +123,17 @@ def test_node_gets_its_name_parameters_remaps_and_environment(tmp_path: Path) ->
     said = (tmp_path / "logs/says.log").read_text()
     assert "hello --ros-args -r __node:=says -r __ns:=/arm -r in:=out --params-file" in said
     assert yaml.safe_load((tmp_path / "logs/says.yaml").read_text()) == {"/**": {"ros__parameters": {"a.b": 1}}}
+
+
+def test_node_that_shares_memory_has_a_profile_of_its_own_from_its_second_start_on(tmp_path: Path) -> None:
+    with Runner([spec("profiled", respawns=1, shares_memory=True)], tmp_path, DOMAIN, lambda _: None) as runner:
+        runner.run(timeout_s=10)
+    first, second = (tmp_path / "logs/profiled.log").read_text().splitlines()
+    assert first.endswith("fastdds_loopback.xml")
+    assert (
+        second == str((tmp_path / "logs/profiled.again.xml").resolve())
+        and "<participantID>" in Path(second).read_text()
+    )
 
 
 def test_second_graph_is_refused_in_one_sentence_when_the_domain_is_taken(tmp_path: Path) -> None:

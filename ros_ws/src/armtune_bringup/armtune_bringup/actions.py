@@ -23,7 +23,8 @@ from armtune_sim.opengl import backend
 from . import environment
 from .compose import compose
 from .graph import graph
-from .parameters import parameter_path, write_parameters
+from .leftovers import sweep
+from .parameters import again_path, parameter_path, write_parameters
 from .runner import EXIT_CONFIG, RESPAWN_AFTER_S, STAYS_DOWN, GraphStopped, goes_on
 from .runs import check_disk, check_models, plan, record
 from .spec import NodeSpec, RespawnBudget, World
@@ -64,7 +65,9 @@ def _process(spec: NodeSpec, folder: Path, budget: RespawnBudget, starts: int = 
 
     launch answers an error in a handler by logging it, ending every process, and exiting with 1.
     """
+    sweep()
     overlay = environment.ros_environment(environment.domain(), folder / "logs" / "ros")
+    again = again_path(folder, spec) if starts > 1 else None
     node = Node(
         package=spec.package,
         executable=spec.executable,
@@ -73,7 +76,7 @@ def _process(spec: NodeSpec, folder: Path, budget: RespawnBudget, starts: int = 
         parameters=[str(parameter_path(folder, spec))],
         remappings=list(spec.remaps),
         ros_arguments=["--enclave", spec.enclave] if environment.is_secured() else [],
-        additional_env=environment.node_environment(spec, overlay),
+        additional_env=environment.node_environment(spec, overlay, again),
         output="both",
         emulate_tty=True,
     )

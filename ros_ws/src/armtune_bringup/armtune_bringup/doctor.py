@@ -19,12 +19,14 @@ from armtune_policies.contract import ConfigError
 from armtune_safety.punctual import NICE
 
 from . import environment
+from .leftovers import SHARED, dead
 
 Level = Literal["ok", "warn", "missing"]
 PROBE_S = 60.0
 FREE_WARN_GB, FREE_MISSING_GB = 5.0, 1.0
-LEFTOVER_WARN_MB = 100.0
-SHM, DEV, SYS_TTY = Path("/dev/shm"), Path("/dev"), Path("/sys/class/tty")
+SOCKET_BUFFER = 4_194_304
+"""What our Fast DDS profiles ask for, in bytes."""
+DEV, SYS_TTY, RMEM_MAX = Path("/dev"), Path("/sys/class/tty"), Path("/proc/sys/net/core/rmem_max")
 
 RENDER = """
 import mujoco, numpy
@@ -212,28 +214,28 @@ def real_time() -> list[Finding]:
 
 
 def shared_memory() -> list[Finding]:
-    if not SHM.is_dir():
-        return [Finding("shared memory", "missing", "no /dev/shm", "mount it (docker run --shm-size=1g)")]
-    free_mb = shutil.disk_usage(SHM).free / 1e6
-    leftovers = [path for path in SHM.glob("fastrtps_*") if path.is_file()]
-    used_mb = sum(path.stat().st_size for path in leftovers) / 1e6
+    if not SHARED.is_dir():
+        return [Finding("shared memory", "missing", f"no {SHARED}", "mount it (docker run --shm-size=1g)")]
+    free_mb = shutil.disk_usage(SHARED).free / 1e6
+    found, left = f"{free_mb:.0f} MB free", len(dead(SHARED))
+    if left:
+        found += f", {left} left by dead processes: removed when a graph starts"
     if free_mb < 512:
-        return [
-            Finding(
-                "shared memory",
-                "warn",
-                f"{free_mb:.0f} MB free",
-                "each node that sees wants 17 MB: docker run --shm-size=1g",
-            )
-        ]
-    if used_mb > LEFTOVER_WARN_MB:
-        found = f"{len(leftovers)} DDS files, {used_mb:.0f} MB, {free_mb:.0f} MB free"
-        return [
-            Finding(
-                "shared memory", "warn", found, "left by killed processes? with no graph running: fastdds shm clean"
-            )
-        ]
-    return [Finding("shared memory", "ok", f"{free_mb:.0f} MB free, {used_mb:.0f} MB in use by DDS")]
+        advice = "each node that sees wants 17 MB: docker run --shm-size=1g"
+        return [Finding("shared memory", "warn", found, advice)]
+    return [Finding("shared memory", "ok", found)]
+
+
+def socket_buffers() -> list[Finding]:
+    if not RMEM_MAX.is_file():
+        return [Finding("socket buffers", "ok", "not visible in this container; the host's limit applies")]
+    largest = int(RMEM_MAX.read_text())
+    if largest >= SOCKET_BUFFER:
+        return [Finding("socket buffers", "ok", f"up to {largest / 1e6:.1f} MB")]
+    advice = (
+        f"large pictures may not reach the console: net.core.rmem_max={SOCKET_BUFFER} in /etc/sysctl.d/armtune.conf"
+    )
+    return [Finding("socket buffers", "warn", f"up to {largest / 1e6:.1f} MB", advice)]
 
 
 def arms() -> list[Finding]:
@@ -258,6 +260,7 @@ def arms() -> list[Finding]:
 
 CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     python, ros, middleware, domain, inference, gpu, training, cameras, arms, rendering, disk, real_time, shared_memory,
+    socket_buffers,
 )  # fmt: skip
 
 

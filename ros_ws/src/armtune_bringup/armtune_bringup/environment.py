@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import itertools
 import os
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from armtune_policies.contract import ConfigError
+from armtune_policies.store.files import write_whole
 
 from .spec import NodeSpec
 
@@ -18,6 +20,11 @@ PROFILE, UNSHARED, FAST_DDS = "fastdds_loopback.xml", "fastdds_unshared.xml", "r
 PROFILES_FILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 DOMAINS = range(233)
 """Domain ids whose ports fit below 65536."""
+SEATS = range(32, 62)
+"""Participant ids of nodes that are started again: the last of those that discovery looks for
+(``maxInitialPeersRange``), of which every domain has the ports."""
+_seats = itertools.cycle(SEATS)
+_PARTICIPANT = 'is_default_profile="true"><rtps>'
 
 # Keep freed tensors on the heap: glibc otherwise returns each to the kernel and faults it
 # back in. +20 to 45 % on learner updates.
@@ -93,12 +100,35 @@ def lone_environment(domain_id: int) -> dict[str, str]:
     return {**made, PROFILES_FILE: str(profile(UNSHARED))} if made[PROFILES_FILE] == str(profile()) else made
 
 
-def node_environment(spec: NodeSpec, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of one node: what all have, what its row adds, no shared memory where it asks for that."""
+def node_environment(spec: NodeSpec, base: Mapping[str, str], again: Path | None = None) -> dict[str, str]:
+    """Return the variables of one node: what all have, what its row adds, no shared memory where it asks for that.
+
+    Args:
+        again: Where to write the profile of a node that is started again. One that shares memory must not be heard at
+            its predecessor's port: who wrote there may do so for good, to nobody (eProsima/Fast-DDS#4728).
+    """
     made = {**base, **dict(spec.environment)}
     if not spec.shares_memory:
         made[PROFILES_FILE] = _unshared(made[PROFILES_FILE])
+    elif again:
+        made[PROFILES_FILE] = _seated(made[PROFILES_FILE], again)
     return made
+
+
+def _seated(named: str, file: Path) -> str:
+    """Write the profile in use with the next participant id, which its ports follow from; return the file.
+
+    A profile that is not made from ours stays, and any where the disk is full: a node must start all the same.
+    """
+    try:
+        text = Path(named).read_text(encoding="utf-8")
+        if _PARTICIPANT not in text or "<participantID>" in text:
+            return named
+        into = f"{_PARTICIPANT}<participantID>{next(_seats)}</participantID>"
+        write_whole(file, text.replace(_PARTICIPANT, into, 1).encode())
+    except OSError:
+        return named
+    return str(file)
 
 
 def _unshared(named: str) -> str:

@@ -17,6 +17,11 @@ def parameter_path(run_folder: Path, spec: NodeSpec) -> Path:
     return run_folder.resolve() / "logs" / f"{spec.name}.yaml"
 
 
+def again_path(run_folder: Path, spec: NodeSpec) -> Path:
+    """Where the Fast DDS profile of a node that was started again is."""
+    return parameter_path(run_folder, spec).with_suffix(".again.xml")
+
+
 def write_parameters(specs: Sequence[NodeSpec], run_folder: Path) -> None:
     """Write one ``--params-file`` per node into ``logs/`` of the run's folder."""
     for spec in specs:

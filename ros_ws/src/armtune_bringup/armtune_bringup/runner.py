@@ -17,7 +17,8 @@ from pathlib import Path
 
 from . import environment, warden
 from .console import LogTail
-from .parameters import parameter_path, write_parameters
+from .leftovers import sweep
+from .parameters import again_path, parameter_path, write_parameters
 from .spec import NodeSpec, RespawnBudget
 
 EXIT_CONFIG = 78
@@ -143,6 +144,7 @@ class Runner:
             time.sleep(POLL_S)
         for child in running:
             self._end(child)
+        sweep()
         self._stop_warden()
         if self._claim >= 0:
             os.close(self._claim)
@@ -159,9 +161,11 @@ class Runner:
         return [*arguments, "--params-file", str(parameter_path(self._folder, spec))]
 
     def _start(self, child: _Child) -> None:
+        sweep()
         # Logs go to a file, not through us: a runner that stalls must not stall a node.
         descriptor = os.open(child.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         # A node is asked to stop only once it can hear it: in the middle of an import it would fall over.
+        again = again_path(self._folder, child.spec) if child.starts else None
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             child.process = subprocess.Popen(
@@ -169,7 +173,7 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
-                env=environment.node_environment(child.spec, self._env),
+                env=environment.node_environment(child.spec, self._env, again),
                 start_new_session=True,
             )
         finally:

@@ -15,8 +15,7 @@ class NodeSpec:
     """One process: what to start, what it is told, how often it may come back.
 
     Only what looks at pictures shares memory. A process that dies or hangs in Fast DDS' shared memory
-    blocks all who write there, for 1 s until its health check (eProsima/Fast-DDS#5469). And one that takes a dead
-    one's place may not hear who had the old queue open (eProsima/Fast-DDS#4728).
+    blocks all who write there, for 1 s until its health check (eProsima/Fast-DDS#5469).
     """
 
     package: str
