@@ -125,7 +125,10 @@ def test_node_gets_its_name_parameters_remaps_and_environment(tmp_path: Path) ->
     assert yaml.safe_load((tmp_path / "logs/says.yaml").read_text()) == {"/**": {"ros__parameters": {"a.b": 1}}}
 
 
-def test_node_that_shares_memory_has_a_profile_of_its_own_from_its_second_start_on(tmp_path: Path) -> None:
+def test_node_that_shares_memory_has_a_profile_of_its_own_from_its_second_start_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(environment.PROFILES_FILE, raising=False)
     with Runner([spec("profiled", respawns=1, shares_memory=True)], tmp_path, DOMAIN, lambda _: None) as runner:
         runner.run(timeout_s=10)
     first, second = (tmp_path / "logs/profiled.log").read_text().splitlines()
