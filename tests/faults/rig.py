@@ -246,7 +246,7 @@ class FaultStack:
     def reach(self, phase: str, timeout_s: float = UP_S) -> None:
         """Wait until practice enters a phase; where the arm moves in it, until it does.
 
-        ``idle`` and ``paused`` are brought about: practice is cancelled, the arm is stopped.
+        ``idle`` and ``paused`` are brought about: practice is cancelled, the arm is stopped and has come to rest.
         """
         if phase in ("acting", "homing"):
 
@@ -262,8 +262,10 @@ class FaultStack:
             self.wait(self._is_idle, phase, timeout_s)
             return
         if phase == "paused":
+            since_ns = time.monotonic_ns()
             self.stop()
             self.wait(lambda: self.episodes.last.phase == phase, phase, timeout_s)
+            self.rest_ns(since_ns)  # practice pauses while the arm brakes still
             return
         self.episodes.first(time.monotonic_ns(), lambda e: e.phase == phase, timeout_s)
 
