@@ -28,6 +28,7 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 
 from armtune_bringup.environment import PROFILES_FILE, UNSHARED
 from armtune_bringup.graph import SEES
@@ -212,3 +213,12 @@ class Stack:
             raise AssertionError(f"{service}: no answer within {timeout_s} s")
         self.node.destroy_client(client)
         return future.result()
+
+    def ask(self, send: Callable[..., Future], *arguments: Any) -> Future:
+        """Call one of an action client's ``..._async`` where its answers are taken, too; return the future.
+
+        From another thread rclpy may take the answer before it has noted the question, and ignores it for good.
+        """
+        sent = self._executor.create_task(send, *arguments)
+        self.until(sent.done, what="the question is sent")
+        return sent.result()

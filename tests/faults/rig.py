@@ -219,7 +219,7 @@ class FaultStack:
         died_ns = self._died_ns.get("episode_node", 0)
         self.wait(lambda: bool(self.episodes.since(died_ns)), "the new episode node says what it does")
         if self._is_idle():
-            self._goal = self._practice.send_goal_async(action.Practice.Goal())
+            self._goal = self.stack.ask(self._practice.send_goal_async, action.Practice.Goal())
             self.wait(lambda: not self._is_idle(), "practice begins")  # a second goal would be refused
 
     def _is_idle(self) -> bool:
@@ -258,7 +258,7 @@ class FaultStack:
             return
         if phase == "idle":  # armed, and nothing to do
             self.wait(self._goal.done, "practice taken up", timeout_s)
-            self._goal.result().cancel_goal_async()
+            self.stack.ask(self._goal.result().cancel_goal_async)
             self.wait(self._is_idle, phase, timeout_s)
             return
         if phase == "paused":

@@ -67,12 +67,12 @@ class Peer:
         self._answer.publish(RewardAnswer(episode_id=episode_id, step=step, verdict=verdict, probability=0.5))
 
     def practise(self, **limits: int) -> Any:
-        sent = self._client.send_goal_async(Practice.Goal(**limits))
+        sent = self.stack.ask(self._client.send_goal_async, Practice.Goal(**limits))
         self.stack.until(sent.done, what="goal answered")
         return sent.result()
 
     def result(self, handle: Any) -> Any:
-        asked = handle.get_result_async()
+        asked = self.stack.ask(handle.get_result_async)
         self.stack.until(asked.done, what="practice ended")
         return asked.result().result
 
@@ -227,7 +227,7 @@ def test_goal_is_refused_when_practice_goes_on_already_and_ends_when_cancelled(p
     goal = peer.practise()
     assert not peer.practise().accepted
     peer.at_home()
-    cancelled = goal.cancel_goal_async()
+    cancelled = stack.ask(goal.cancel_goal_async)
     stack.until(cancelled.done, what="cancel answered")
     peer.wait("homing", outcome="aborted")
     peer.at_home("finished")
@@ -238,7 +238,7 @@ def test_session_ends_when_whoever_asked_for_it_is_gone(peer: Peer, stack: Stack
     client = ActionClient(stack.node, Practice, topics.CORRECT)
     assert client.wait_for_server(timeout_sec=20)
     peer.gate()
-    sent = client.send_goal_async(Practice.Goal())
+    sent = stack.ask(client.send_goal_async, Practice.Goal())
     stack.until(sent.done, what="goal answered")
     assert sent.result().accepted
     seen = lambda: stack.node.count_publishers(f"{topics.CORRECT}/_action/feedback") > 0  # noqa: E731
@@ -256,7 +256,7 @@ def test_session_of_corrections_is_taken_over_by_the_next_of_its_kind(peer: Peer
     goals = []
     for client in clients:
         assert client.wait_for_server(timeout_sec=20)
-        sent = client.send_goal_async(Practice.Goal())
+        sent = stack.ask(client.send_goal_async, Practice.Goal())
         stack.until(sent.done, what="goal answered")
         goals.append(sent.result())
     assert all(goal.accepted for goal in goals)
