@@ -94,7 +94,7 @@ def test_arm_whose_person_is_lost_is_held_until_told_otherwise_and_the_episode_g
 
 
 def _taken_and_handed_back(graph: TeleopStack, hand: JoyHand) -> str:
-    """Take the arm twice in an episode and end it as failed; return its id, blank when a busy machine ended it before."""
+    """Take the arm twice in an episode, then fail it; return its id, blank when a busy machine ended it before."""
     heard, name = len(graph.decisions), ""
     hand.engage(False)
     hand.move(np.array([0.0, 0.06, 0.02]))
@@ -102,9 +102,7 @@ def _taken_and_handed_back(graph: TeleopStack, hand: JoyHand) -> str:
 
     def acted_by(source: str, count: int) -> bool:
         name = graph.eyes.episode.episode_id
-        return [d.source for d in graph.decisions[heard:] if d.episode_id and d.episode_id == name].count(
-            source
-        ) >= count
+        return [d.source for d in graph.decisions[heard:] if name and d.episode_id == name].count(source) >= count
 
     with practising(graph):
         graph.nursed(lambda: acted_by("policy", 6), "the policy acts")
