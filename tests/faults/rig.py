@@ -160,7 +160,7 @@ class FaultStack:
                 how = "the graph ended" if ended else f"not within {timeout_s:g} s"
                 if (now := self.episodes.last) and (gate := self.gate.last):  # in the first line, which a report keeps
                     stood = f"{now.phase} {now.reason!r} {now.waits_for}"
-                    how += f"; practice {stood}, armed {gate.armed}, held by {gate.holder!r}"
+                    how += f"; practice {stood}, armed {gate.armed}, held by {gate.holder!r}, {list(gate.reasons)}"
                 nodes = [f"{s.name}: {s.message}" for s in self.summaries.last.status] if self.summaries.last else []
                 stands = f"arm refused: {self.arm_refused}\n{self.gate.last}\n{self.episodes.last}\n{nodes}"
                 raise AssertionError(f"{what}: {how}\n{stands}\n{self.up.said[-1200:]}")
