@@ -39,6 +39,18 @@ def test_stroke_out_of_reach_ends() -> None:
     gated.world.close()
 
 
+def test_arm_is_lifted_home_when_the_gate_stops_it_only_as_it_is_asked_for_it() -> None:
+    gated = GatedWorld("drawer", SimParams())
+    gated.reset(0, "forward")
+    gated.begin("")
+    gated._clock.set_ns(gated.world.time_ns + 1_000_000_000)  # nothing was heard of the joints, and nobody has asked yet
+    assert not gated.is_stopped
+    gated.home()
+    assert (gated.lifts, gated.is_stopped) == (1, False)
+    gated.begin("next")
+    gated.world.close()
+
+
 @pytest.mark.parametrize("aside_m", [(0.0, 0.0), (0.012, 0.0), (0.0, 0.012), (-0.01, 0.01)])
 def test_thing_that_a_hand_comes_down_on_neither_sinks_nor_flies(aside_m: tuple[float, float]) -> None:
     gated = GatedWorld("bin_sort", SimParams())

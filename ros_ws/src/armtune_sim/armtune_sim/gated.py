@@ -57,10 +57,7 @@ class GatedWorld:
         Raises:
             RuntimeError: when the gate will not lend the arm, saying why.
         """
-        if self._lease:
-            self._gate.release(self._lease)
-        self._lease, why = self._gate.acquire(_SOURCE, episode_id, _LEASE_S)
-        if not self._lease:
+        if why := self._take(episode_id):
             raise RuntimeError(f"gate: {why}")
 
     @property
@@ -82,13 +79,12 @@ class GatedWorld:
         home = [*self.params.robot.home_rad, self.params.robot.home_gripper]
         patience = round(limit_s * self.params.rate_hz)
         way = WayHome(home, _HOME_RAD, _HOME_GRIPPER, patience)
-        if not self.is_stopped:
-            self.begin("")
+        self._take("")
         for _ in range(2 * patience):
             if self.is_stopped or way.is_there(self.world.joints_measured()):
                 break
             self._period(Kind.JOINT_TARGET, way.target(self.world.joints_measured()), "")
-        if self.is_stopped or not way.is_there(self.world.joints_measured()):
+        if not way.is_there(self.world.joints_measured()) or self._take(""):
             self.lifts += 1
             self.world.lift_home()
             self._wake()
@@ -113,6 +109,13 @@ class GatedWorld:
                 break
             self._period(Kind.JOINT_TARGET, joints, "")
         return self._is_at(joints) and not self.is_stopped
+
+    def _take(self, episode_id: str) -> str:
+        """Ask the gate for the arm; return why not, blank when it lends it. Asked, it may find that it has to stop."""
+        if self._lease:
+            self._gate.release(self._lease)
+        self._lease, why = self._gate.acquire(_SOURCE, episode_id, _LEASE_S)
+        return why
 
     def _is_at(self, joints: NDArray[np.float64]) -> bool:
         gap = np.abs(self.world.joints_measured() - joints)
