@@ -43,7 +43,7 @@ def test_arm_is_lifted_home_when_the_gate_stops_it_only_as_it_is_asked_for_it() 
     gated = GatedWorld("drawer", SimParams())
     gated.reset(0, "forward")
     gated.begin("")
-    gated._clock.set_ns(gated.world.time_ns + 1_000_000_000)  # nothing was heard of the joints, and nobody has asked yet
+    gated._clock.set_ns(gated.world.time_ns + 1_000_000_000)  # nothing was heard of the joints; nobody has asked yet
     assert not gated.is_stopped
     gated.home()
     assert (gated.lifts, gated.is_stopped) == (1, False)
