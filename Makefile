@@ -29,10 +29,10 @@ demo: build ## a simulated arm practises a task pair by itself (FAST=1: two minu
 # that this leaves, what has time: least in its session, which is least of all where the kernel weighs sessions (autogroup).
 # What was said there is printed when both are done. 5 is pytest's "none were chosen".
 PYTEST := $(VENV)/bin/python -m pytest -rR --reruns 2
-LEAST := setsid sh -c '(echo 19 >/proc/self/autogroup) 2>/dev/null; exec nice -n 19 chrt --idle 0 "$$@"' least
+LEAST := setsid sh -c '(echo 19 >/proc/self/autogroup; chrt --idle --pid 0 $$$$) 2>/dev/null; exec nice -n 19 "$$@"' least
 test: build ## all tests (ARGS="tests/policies -k store" for some)
 	@log=$$(mktemp); OMP_NUM_THREADS=1 $(LEAST) $(PYTEST) -n logical --maxprocesses 8 --dist worksteal --timeout 600 $(ARGS) \
-		-m "not alone" >$$log 2>&1 & beside=$$!; trap 'kill $$beside 2>/dev/null; rm -f $$log' EXIT; trap 'exit 130' INT TERM; \
+		-m "not alone" >$$log 2>&1 & beside=$$!; trap 'pkill -s $$beside; rm -f $$log' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTEST) -n 1 $(ARGS) -m alone; alone=$$?; wait $$beside; shared=$$?; cat $$log; \
 	[ $$shared$$alone != 55 ] && for code in $$shared $$alone; do [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; done
 
