@@ -74,7 +74,7 @@ class GatedWorld:
 
         Carried along, a thing would end under the home pose after every failure, where no demonstration begins.
         Where the gate has stopped, or does not bring it home in time, a person is called, who lifts the arm home by
-        hand, leaves the objects as they are and arms again; ``lifts`` counts it.
+        hand, leaves the objects as they are and arms again; ``lifts`` counts it. Either way the arm is lent then.
         """
         home = [*self.params.robot.home_rad, self.params.robot.home_gripper]
         patience = round(limit_s * self.params.rate_hz)
@@ -92,7 +92,6 @@ class GatedWorld:
     def stroke(self, points_m: NDArray[np.floating]) -> None:
         """Bring the arm home, then its shut hand along tool positions (N, 3); what it cannot come near is passed by."""
         self.home()
-        self.begin("")
         strokes = Strokes(points_m, self.spec.low, self.spec.high)
         while not self.is_stopped and (delta := strokes.delta(self.state()[:3])) is not None:
             self.step(delta)
