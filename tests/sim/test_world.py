@@ -129,6 +129,28 @@ def test_what_stands_about_stays_on_one_labs_table(looks: float) -> None:
     assert np.array_equal(*about) == (looks == 0.0)
 
 
+def test_furniture_stays_and_what_is_loose_is_laid_anew_on_one_table(world: World) -> None:
+    lasting = (
+        "body_pos",
+        "body_quat",
+        "body_mass",
+        "dof_frictionloss",
+        "geom_friction",
+        "mat_rgba",
+        "cam_pos",
+        "light_pos",
+    )
+    stands, loose = [], []
+    for table, seed in ((5, 1), (5, 2), (6, 2)):
+        one = World(ARM, world.task.name, SimParams(table=table))
+        one.reset(seed, "forward")
+        stands.append(np.concatenate([getattr(one.model, name).ravel() for name in lasting]))
+        loose.append(one.data.qpos.copy())
+    np.testing.assert_array_equal(stands[0], stands[1])
+    assert not np.array_equal(loose[0], loose[1])
+    assert not np.array_equal(stands[1], stands[2])
+
+
 def test_peg_stands_up_again_when_it_is_laid_down(gated) -> None:
     world = gated("bin_sort").world
     world.reset(0, "forward")

@@ -15,7 +15,7 @@ from armtune_policies.contract.paths import config_root
 from armtune_policies.store.episode_reader import next_index
 from armtune_safety.settings import GateParams
 from armtune_sim.opengl import backend
-from armtune_sim.settings import SimParams
+from armtune_sim.settings import ANY_TABLE, SimParams
 from armtune_sim.shift import NONE
 from armtune_sim.take import Take
 
@@ -57,7 +57,7 @@ def collect_demos(
 ) -> list[Collected]:
     """Write the demonstrations and failures both directions lack into ``folder/episodes``; a second call continues.
 
-    They are of other tables than the one practised on: poses and looks vary more, and nothing is shifted.
+    They are of ``other_tables`` than the one practised on.
 
     Raises:
         OSError: when the disk refuses, or this machine cannot draw.
@@ -66,7 +66,7 @@ def collect_demos(
     from armtune_sim.collect import collect
 
     e, have = config.experiment, next_index(folder, run_id)
-    env = make_env(config, replace(config.sim, variation=e.demo_variation, looks=e.demo_looks, shift=NONE))
+    env = make_env(config, other_tables(config))
     made: list[Collected] = []
     try:
         for episode in collect(
@@ -78,6 +78,12 @@ def collect_demos(
     finally:
         env.close()
     return made
+
+
+def other_tables(config: Config) -> SimParams:
+    """Return how demonstrations' scenes differ: each of another table, nothing shifted."""
+    e = config.experiment
+    return replace(config.sim, variation=e.demo_variation, looks=e.demo_looks, table=ANY_TABLE, shift=NONE)
 
 
 def planned(e: ExperimentParams) -> list[Take]:

@@ -99,7 +99,13 @@ def prepared(env: ArmEnv, task: TaskPair, take: Take, seed: int, noise: float, i
 def vary(env: ArmEnv) -> dict[str, float | str]:
     """Return what a scene depends on beside its seed."""
     sim = env.gated.world.params
-    return {"variation": sim.variation, "looks": sim.looks, "distractors": sim.distractors, "shift": sim.shift}
+    return {
+        "variation": sim.variation,
+        "looks": sim.looks,
+        "distractors": sim.distractors,
+        "table": sim.table,
+        "shift": sim.shift,
+    }
 
 
 def keeps_scene(env: ArmEnv, take: Take) -> bool:

@@ -9,6 +9,7 @@ from armtune_policies.contract.spec import MIN_RATE_HZ
 from armtune_safety.settings import RobotParams
 
 SHIFTS = ("none", "camera", "object", "friction", "light")
+ANY_TABLE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,10 @@ class SimParams(Checked):
         1.0, low=0.0, high=1.0, doc="poses, masses and friction; 0: always the same, 1: the whole range"
     )
     looks: float = num(0.5, low=0.0, high=1.0, doc="colours, light, clutter and camera jitter; 0: always the same")
+    table: int = num(
+        ANY_TABLE, low=ANY_TABLE, high=2**31 - 1,
+        doc="one table: how its furniture stands, feels and looks is drawn from this alone; -1: anew in each scene",
+    )  # fmt: skip
     shift: str = choice("none", of=SHIFTS, doc="one thing of the table changed: camera moved, object, friction, light")
     distractors: int = num(2, low=0, high=4, doc="things beside the workspace that do not matter")
     shadows: bool = text(False, doc="soft shadows: for pictures for people, several times slower")

@@ -16,7 +16,7 @@ from armtune_policies.contract import Direction
 
 from .render import Renderer
 from .scene import DISTRACTORS, FRONT_AIM_M, FRONT_POS_M, compile_scene, look_at
-from .settings import SimParams
+from .settings import ANY_TABLE, SimParams
 from .shift import Shift
 from .tasks import Scene, make_task
 from .tasks.base import around
@@ -74,13 +74,14 @@ class World:
         """Make the scene of a seed, with ``direction`` still to be done and the arm at home; time starts at 0."""
         self.seed = seed
         mujoco.mj_resetData(self.model, self.data)
-        rng = np.random.default_rng([seed, 0 if direction == "forward" else 1])
+        rng, table = np.random.default_rng([seed, 0 if direction == "forward" else 1]), self.params.table
+        lasting = rng if table == ANY_TABLE else np.random.default_rng(table)
         self.data.qpos[: len(self._home)] = self._home
         self.data.ctrl[:] = self.data.qpos[self._qpos]
         with self._drawing:
             self._shift.undo()
-            self.task.reset(self.scene, rng, direction, self.params.variation)
-            self._original.vary(self.model, rng, self.params)
+            self.task.reset(self.scene, rng, direction, self.params.variation, lasting)
+            self._original.vary(self.model, lasting, self.params)
             self._shift.make()
             mujoco.mj_setConst(self.model, self._shown)
         for _ in range(_SETTLE_TICKS):

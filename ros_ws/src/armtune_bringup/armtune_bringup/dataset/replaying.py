@@ -98,7 +98,7 @@ def replay(
 
 def _scene(sim: SimParams, said: Mapping[str, str]) -> SimParams:
     """Return how the scene of the recording varied, where it says so."""
-    kinds = {"variation": float, "looks": float, "distractors": int}
+    kinds = {"variation": float, "looks": float, "distractors": int, "table": int}
     return replace(
         sim, **{name: kind(said[f"world_{name}"]) for name, kind in kinds.items() if f"world_{name}" in said}
     )

@@ -18,6 +18,7 @@ from armtune_bringup.arena import SimArena, grasps
 from armtune_bringup.stages import EVALUATION_SEED
 from armtune_policies.contract import DIRECTIONS, digest
 from armtune_policies.store.files import read_json, write_json
+from armtune_sim.settings import ANY_TABLE
 from armtune_sim.shift import NONE
 
 from .sights import Images, Sight, Truth
@@ -71,8 +72,8 @@ class SeedStudy:
 
     def cell(self, name: str) -> dict[str, Any]:
         """Return a cell, made now unless its file is there."""
-        shift = self.config.sim.shift  # of what is practised and measured, never of what was shown
-        shifted = [] if shift == NONE else [shift]
+        sim = self.config.sim  # of what is practised and measured, never of what was shown
+        shifted = [*([] if sim.shift == NONE else [sim.shift]), *([] if sim.table == ANY_TABLE else [sim.table])]
         named = digest([self.data.digest, self._reads(name), self.seed, asdict(self.sizes), *shifted])
         path = self.folder / f"{name}-{named[:12]}.json"
         if path.is_file():
@@ -218,6 +219,7 @@ def _succeeds(agent: Agent, arena: SimArena, direction: Any, seed: int, steps: i
 
 
 def seeded(learning: Learning, seed: int) -> Learning:
-    """Return the same with another seed."""
-    config = learning.config
-    return replace(learning, config=replace(config, experiment=replace(config.experiment, seed=seed)))
+    """Return the same with another seed, and another table where it is one table's."""
+    config, sim = learning.config, learning.config.sim
+    sim = sim if sim.table == ANY_TABLE else replace(sim, table=sim.table + seed)
+    return replace(learning, config=replace(config, sim=sim, experiment=replace(config.experiment, seed=seed)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,12 +12,11 @@ import numpy.typing as npt
 from armtune_bringup.agents import OnStep, gathered
 from armtune_bringup.arena import SimArena
 from armtune_bringup.settings import Config
-from armtune_bringup.stages import collect_demos, make_env, planned
+from armtune_bringup.stages import collect_demos, make_env, other_tables, planned
 from armtune_policies.contract import DIRECTIONS, digest
 from armtune_policies.episode.memory import Grasps
 from armtune_sim.collect import keeps_scene, prepared
 from armtune_sim.env import STATE, ArmEnv, Observation
-from armtune_sim.shift import NONE
 from armtune_sim.take import Take
 from armtune_sim.tasks import Scene
 
@@ -86,7 +85,7 @@ class Truth:
             made.append(demonstrated(arena, self.config, take, len(made)))
             on_step("demonstrations", len(made), len(takes))
         arena.env.close()
-        made_of = self.config.task.name, asdict(replace(self.config.sim, shift=NONE)), asdict(e)
+        made_of = self.config.task.name, asdict(other_tables(self.config)), asdict(e)
         named = digest(["poses from the tool, no heading of what is moved", *made_of])
         sentences = tuple(self.config.task.sentence(direction) for direction in DIRECTIONS)
         won = sum(one.imitate for one in made)
@@ -96,8 +95,7 @@ class Truth:
         return self._arena(grasps=grasps)
 
     def _arena(self, demos: bool = False, grasps: Grasps | None = None) -> TruthArena:
-        e, sim = self.config.experiment, self.config.sim
-        other = replace(sim, variation=e.demo_variation, looks=e.demo_looks, shift=NONE) if demos else sim
+        other = other_tables(self.config) if demos else self.config.sim
         return TruthArena(make_env(self.config, other, BlindEnv), None, grasps)
 
 

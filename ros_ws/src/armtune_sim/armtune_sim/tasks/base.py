@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from armtune_policies.contract import Direction
 
 Vector = NDArray[np.float64]
+Rng = np.random.Generator
 CLEAR_M = 0.05
 """A hand further than this from what it held has let go; every predicate asks for it."""
 
@@ -72,8 +73,11 @@ class Task(Protocol):
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add the objects to a scene that has the table and the arm."""
 
-    def reset(self, scene: Scene, rng: np.random.Generator, direction: Direction, variation: float) -> None:
-        """Place the objects so that ``direction`` is still to be done; ``variation`` 0..1 scales the ranges."""
+    def reset(self, scene: Scene, rng: Rng, direction: Direction, variation: float, lasting: Rng) -> None:
+        """Place the objects so that ``direction`` is still to be done; ``variation`` 0..1 scales the ranges.
+
+        What stands where it stands on one table, and how things feel, is drawn from ``lasting``, the rest from ``rng``.
+        """
 
     def success(self, scene: Scene, direction: Direction) -> bool:
         """Whether ``direction`` is done and the hand has let go: geometry only, no memory."""

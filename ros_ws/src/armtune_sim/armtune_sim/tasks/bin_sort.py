@@ -8,7 +8,7 @@ import numpy as np
 from armtune_policies.contract import Direction
 from armtune_sim.shapes import BOX, CAPSULE, SEEN_ONLY, STIFF, dam, paint
 
-from .base import Scene, Vector, around
+from .base import Rng, Scene, Vector, around
 
 RADIUS_M, HALF_M = 0.014, 0.014
 TALL_M = 2 * (RADIUS_M + HALF_M)
@@ -51,14 +51,16 @@ class BinSort:
             type=mujoco.mjtGeom.mjGEOM_CYLINDER, fromto=ends, size=[RADIUS_M + 4e-4, 0, 0], material="band", **SEEN_ONLY
         )
 
-    def reset(self, scene: Scene, rng: np.random.Generator, direction: Direction, variation: float) -> None:
-        scene.place("bin", around(rng, BIN_MIDDLE_M, (0.02, 0.015), variation), around(rng, 0, 0.12, variation).item())
+    def reset(self, scene: Scene, rng: Rng, direction: Direction, variation: float, lasting: Rng) -> None:
+        scene.place(
+            "bin", around(lasting, BIN_MIDDLE_M, (0.02, 0.015), variation), around(lasting, 0, 0.12, variation).item()
+        )
         on_table = around(rng, TABLE_MIDDLE_M, TABLE_HALF_M, variation)
         in_bin = scene.model.body("bin").pos[:2] + around(rng, (0, 0), (0.02, 0.02), variation)
         xy = on_table if direction == "forward" else in_bin
         scene.set_joint("peg", [*xy, TALL_M / 2 + 0.001, 1, 0, 0, 0])
-        scene.model.body_mass[scene.model.body("peg").id] = around(rng, 0.05, 0.02, variation).item()
-        scene.model.geom_friction[scene.model.geom("peg").id, 0] = around(rng, 0.8, 0.25, variation).item()
+        scene.model.body_mass[scene.model.body("peg").id] = around(lasting, 0.05, 0.02, variation).item()
+        scene.model.geom_friction[scene.model.geom("peg").id, 0] = around(lasting, 0.8, 0.25, variation).item()
 
     def success(self, scene: Scene, direction: Direction) -> bool:
         return scene.released(held_at(scene)) and scene.speed("peg") < 0.08 and stands(scene, direction)

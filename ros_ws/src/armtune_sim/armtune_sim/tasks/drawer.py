@@ -8,7 +8,7 @@ import numpy as np
 from armtune_policies.contract import Direction
 from armtune_sim.shapes import CAPSULE, SEEN_ONLY, box, paint
 
-from .base import Scene, Vector, around
+from .base import Rng, Scene, Vector, around
 
 TRAVEL_M = 0.10
 OPEN_M, SHUT_M = 0.075, 0.012
@@ -67,15 +67,17 @@ class Drawer:
             **SEEN_ONLY,
         )
 
-    def reset(self, scene: Scene, rng: np.random.Generator, direction: Direction, variation: float) -> None:
+    def reset(self, scene: Scene, rng: Rng, direction: Direction, variation: float, lasting: Rng) -> None:
         scene.place(
-            "cabinet", around(rng, (0.25, 0.045), (0.03, 0.025), variation), around(rng, 0, 0.15, variation).item()
+            "cabinet",
+            around(lasting, (0.25, 0.045), (0.03, 0.025), variation),
+            around(lasting, 0, 0.15, variation).item(),
         )
         shut, out = around(rng, 0.004, 0.004, variation), around(rng, 0.088, 0.010, variation)
         scene.set_joint("drawer", shut if direction == "forward" else out)
         dof = scene.model.joint("drawer").dofadr[0]
-        scene.model.dof_frictionloss[dof] = around(rng, 1.0, 0.5, variation).item()
-        scene.model.dof_damping[dof] = around(rng, 4.0, 2.0, variation).item()
+        scene.model.dof_frictionloss[dof] = around(lasting, 1.0, 0.5, variation).item()
+        scene.model.dof_damping[dof] = around(lasting, 4.0, 2.0, variation).item()
 
     def success(self, scene: Scene, direction: Direction) -> bool:
         out_m = float(scene.data.joint("drawer").qpos[0])

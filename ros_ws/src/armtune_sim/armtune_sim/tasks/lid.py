@@ -10,7 +10,7 @@ import numpy as np
 from armtune_policies.contract import Direction
 from armtune_sim.shapes import CYLINDER, SEEN_ONLY, STIFF, box, paint, ring
 
-from .base import Scene, Vector, around
+from .base import Rng, Scene, Vector, around
 
 POT_MIDDLE_M, TABLE_MIDDLE_M = (0.255, 0.095), (0.255, -0.095)
 POT_TALL_M, PLUG_M = 0.042, 0.010
@@ -51,15 +51,15 @@ class Lid:
         lid.add_geom(type=CYLINDER, size=[_PLUG, PLUG_M / 2, 0], pos=[0, 0, -PLUG_M / 2], material="lid", **STIFF)
         lid.add_geom(type=CYLINDER, size=[0.011, 0.016, 0], pos=[0, 0, 0.022], material="knob", condim=4, **STIFF)
 
-    def reset(self, scene: Scene, rng: np.random.Generator, direction: Direction, variation: float) -> None:
-        pot = around(rng, POT_MIDDLE_M, (0.03, 0.02), variation)
+    def reset(self, scene: Scene, rng: Rng, direction: Direction, variation: float, lasting: Rng) -> None:
+        pot = around(lasting, POT_MIDDLE_M, (0.03, 0.02), variation)
         off = around(rng, TABLE_MIDDLE_M, (0.05, 0.045), variation)
         on = pot + around(rng, (0, 0), (0.005, 0.005), variation)
-        scene.place("pot", pot, around(rng, 0, 0.8, variation).item())
+        scene.place("pot", pot, around(lasting, 0, 0.8, variation).item())
         xyz = (*off, PLUG_M) if direction == "forward" else (*on, POT_TALL_M)
         for joint, value in zip(_JOINTS, (*xyz, around(rng, 0, 3.0, variation).item(), 0, 0)):
             scene.set_joint(joint, value)
-        scene.model.body_mass[scene.model.body("lid").id] = around(rng, 0.08, 0.03, variation).item()
+        scene.model.body_mass[scene.model.body("lid").id] = around(lasting, 0.08, 0.03, variation).item()
 
     def success(self, scene: Scene, direction: Direction) -> bool:
         return scene.released(knob(scene)) and scene.speed("lid") < 0.08 and lies(scene, direction)
