@@ -1,27 +1,23 @@
-"""The main job, small: from the shipped checkpoint to the report, through the real graph."""
+"""The main job, small: demonstrations, an agent, practice through the real graph, the report."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness import ROOT, own_domain
+from harness import own_domain
 
-pytestmark = pytest.mark.unhurried
+pytestmark = [pytest.mark.unhurried, pytest.mark.slow]
 
-SMALL = ("demos=1", "failures=0", "evaluations=1", "episodes=2", "scene_episodes=1")
+SMALL = ("demos=1", "failures=1", "evaluations=1", "steps=50", "name=small")
 
 
-@pytest.mark.slow
-def test_main_job_leaves_one_folder_with_a_report_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    run = tmp_path / "small"
-    shutil.copytree(ROOT / "policies/shipped/drawer", run / "models")
-    overrides = [f"experiment.folder={tmp_path}", "experiment.name=small", *(f"experiment.{one}" for one in SMALL)]
+def demo(folder: Path, *more: str) -> str:
+    overrides = [f"experiment.folder={folder}", *(f"experiment.{one}" for one in SMALL), *more]
     with own_domain() as domain:
         done = subprocess.run(
             [sys.executable, "-m", "armtune_bringup.cli", "demo", *overrides],
@@ -31,11 +27,33 @@ def test_main_job_leaves_one_folder_with_a_report_and_goes_on_where_it_stopped(t
             timeout=170,
         )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def is_told(said: str, run: Path) -> None:
+    """Check what a run leaves: rates, films, a page with every episode, as many steps as were asked for."""
     for direction in ("forward", "backward"):
         for label in ("before", "after"):
-            assert f"{direction:<9} {label:<7} " in done.stdout
+            assert f"{direction:<9} {label:<7} " in said
             assert (run / f"videos/{direction}-{label}.mp4").stat().st_size > 10_000
-    page = (run / "report.html").read_text()
-    assert page.count('class="success" title') + page.count('class="timeout" title') == 2
-    assert len(list((run / "episodes").glob("*.mcap"))) == 2
+    page, episodes = (run / "report.html").read_text(), list((run / "episodes").glob("*.mcap"))
+    assert sum(page.count(f'class="{outcome}" title') for outcome in ("success", "timeout", "aborted")) == len(episodes)
+    assert len(episodes) >= 2
     assert not list(run.rglob("*.part"))
+
+
+def test_main_job_trains_an_agent_practises_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    tiny, run = ("offline.updates=20", "learner.utd=1"), tmp_path / "small"
+    is_told(demo(tmp_path, *tiny), run)
+    heads = sorted((run / "models").glob("head-*"))
+    assert heads, "the learner offered nothing"
+    before = sorted(path.stat().st_mtime_ns for path in run.rglob("*.mcap"))
+    for made_again in (run / "report.html", run / "evaluation" / "after.json"):
+        made_again.unlink()
+    is_told(demo(tmp_path, *tiny), run)
+    assert sorted(path.stat().st_mtime_ns for path in run.rglob("*.mcap")) == before
+    assert sorted((run / "models").glob("head-*")) == heads
+
+
+def test_main_job_starts_from_what_is_shipped_when_it_is_to_be_fast(tmp_path: Path) -> None:
+    is_told(demo(tmp_path, "--fast"), tmp_path / "small")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from armtune_bringup.compose import compose
-from armtune_bringup.demo.folder import EPISODES, Folder, free_name, placed, shipped
+from armtune_bringup.demo.folder import Folder, free_name, has, placed, shipped
 
 
 def test_a_finished_run_is_left_alone_and_an_unfinished_one_is_continued(tmp_path: Path) -> None:
@@ -21,16 +21,11 @@ def test_everything_of_a_run_is_placed_in_its_folder(tmp_path: Path) -> None:
     config, folder = placed(compose([f"experiment.folder={tmp_path}"]), "demo")
     assert folder == Folder(tmp_path / "demo")
     assert config.experiment.time == "lockstep"
-    assert config.experiment.episodes == EPISODES
     places = (config.policy.folder, config.reward.folder, config.experiment.demos_folder)
     assert all(Path(place).is_relative_to(tmp_path / "demo") for place in places)
 
 
-def test_a_task_without_a_shipped_checkpoint_is_refused_by_name() -> None:
-    with pytest.raises(FileNotFoundError, match="no shipped checkpoint for task 'juggle'"):
-        shipped("juggle")
-
-
-def test_a_limit_of_the_user_stays(tmp_path: Path) -> None:
-    config, _ = placed(compose([f"experiment.folder={tmp_path}", "experiment.episodes=7"]), "demo")
-    assert config.experiment.episodes == 7
+@pytest.mark.parametrize("what", ["policy", "reward"])
+def test_only_the_drawers_models_are_shipped(what: str) -> None:
+    assert has(shipped("drawer", what))
+    assert not has(shipped("juggle", what))

@@ -3,31 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from armtune_bringup.demo.folder import Folder
-from armtune_bringup.demo.practice import next_direction
 from armtune_bringup.demo.summary import rates
 from armtune_bringup.report import page
 from armtune_bringup.report.facts import Practised, Rate
-from armtune_policies.contract import Direction, TaskPair
-from armtune_policies.store.episode_writer import EpisodeWriter
+from armtune_policies.contract import TaskPair
 from armtune_policies.store.files import write_json
-from armtune_policies.store.nouns import SUCCESS, TIMEOUT, EpisodeState
 
 TASK = TaskPair(name="drawer", forward="open it", backward="close it")
-
-
-def practised(folder: Folder, index: int, direction: Direction, outcome: str) -> None:
-    about = EpisodeState(run_id="r", episode_id=f"r-{index:05d}", index=index, task="drawer", direction=direction)
-    with EpisodeWriter(folder.root / "episodes", about) as writer:
-        writer.close(outcome, -1)
-
-
-def test_practice_goes_on_with_the_other_direction_after_a_success(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    assert next_direction(folder) == "forward"
-    practised(folder, 0, "forward", SUCCESS)
-    assert next_direction(folder) == "backward"
-    practised(folder, 1, "backward", TIMEOUT)
-    assert next_direction(folder) == "backward"
 
 
 def test_rates_are_read_by_direction_and_label(tmp_path: Path) -> None:

@@ -84,3 +84,15 @@ class PracticeProgress:
         backward = f"backward {result.backward_successes}/{result.backward_episodes}"
         done = f"practised {result.episodes} episodes, {result.steps} steps"
         return f"{done}: {forward}, {backward}; {result.reason or 'done'}"
+
+
+def shown_by(bar: Progress) -> Callable[[str, int, int], None]:
+    """Return what shows each kind of work as a bar of its own."""
+    tasks: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what)
+        bar.update(tasks[what], completed=done, total=total)
+
+    return show

@@ -37,7 +37,6 @@ class ExperimentParams(Checked):
     failures: int = num(8, low=0, high=10_000, doc="episodes per direction that fail on purpose, for the reward alone")
     episodes: int = num(0, low=0, high=1_000_000, doc="episodes to practise; 0: no limit")
     steps: int = num(0, low=0, high=100_000_000, doc="control steps to practise; 0: no limit")
-    scene_episodes: int = num(10, low=1, high=10_000, doc="demo: episodes between two scenes laid by hand")
     rest_s: float = num(1.0, low=0.0, high=3600.0, doc="pause between episodes, on the wall clock")
     evaluations: int = num(40, low=1, high=10_000, doc="episodes per direction to evaluate on held-out seeds")
 

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from .learning import shown_by
+from armtune_bringup.progress import shown_by
+
 from .stack import Overrides
 
 AUDIT_EXAMPLE = (

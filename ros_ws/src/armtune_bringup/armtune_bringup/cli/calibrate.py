@@ -12,10 +12,9 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from armtune_bringup.progress import interrupted
+from armtune_bringup.progress import interrupted, shown_by
 
 from . import measure
-from .learning import shown_by
 from .listening import listen
 from .measure import Camera, RobotId, Root
 from .stack import Overrides, Robot

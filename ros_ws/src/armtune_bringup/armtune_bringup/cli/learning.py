@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import Progress
 
-from armtune_bringup.compose import compose
+from armtune_bringup.progress import shown_by
 from armtune_bringup.settings import Config
 from armtune_policies.contract import ConfigError
 
@@ -83,18 +83,6 @@ def _clone(config: Config, demos: Path, policy: Path, reward: Path) -> None:
         pretrain_models(config, demos, policy, reward, shown_by(bar))
 
 
-def shown_by(bar: Progress) -> Callable[[str, int, int], None]:
-    """Return what shows each kind of work as a bar of its own."""
-    tasks: dict[str, Any] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = bar.add_task(what)
-        bar.update(tasks[what], completed=done, total=total)
-
-    return show
-
-
 def finetune(
     demos: Annotated[Path, typer.Argument(help="run or LeRobot folder that the agent was trained on")],
     overrides: Overrides = None,
@@ -123,7 +111,7 @@ def demo(
     """Show it all in one folder with a report. A simulated arm practises a task pair by itself."""
     from armtune_bringup.demo import run_demo
 
-    run_demo(compose(overrides or []), fast=fast)
+    run_demo(overrides or [], fast)
 
 
 EXAMPLES: dict[Callable[..., None], str] = {

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from armtune_bringup.progress import shown_by
+
 from . import audit
-from .learning import shown_by
 from .stack import Overrides
 
 Run = Annotated[Path, typer.Argument(help="run folder with demonstrations and failures")]

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from armtune_bringup.settings import Config
 from armtune_policies.contract.paths import config_root
+from armtune_policies.store.manifest import MANIFEST
 
 SHIPPED = "policies/shipped"
-"""Checkpoints in the checkout that ``--fast`` starts from."""
-
-EPISODES = 150
-"""How many to practise when the config sets no limit: the main job has an end."""
+"""Checkpoints in the checkout: the judge of a task, and the policy that ``--fast`` starts from."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +39,11 @@ class Folder:
         """Result of one evaluation."""
         return self.root / "evaluation" / f"{label}.json"
 
-    def has(self, model: Path) -> bool:
-        return (model / "manifest.json").is_file()
-
 
 def placed(config: Config, name: str) -> tuple[Config, Folder]:
-    """Return the config with a run's name and models, in simulated time, and its folder."""
-    root = Path(config.experiment.folder).resolve() / name
-    folder = Folder(root)
-    episodes = config.experiment.episodes or EPISODES
-    experiment = replace(
-        config.experiment, name=name, time="lockstep", demos_folder=str(folder.demos), episodes=episodes
-    )
+    """Return the config with a run's name and models, in simulated time without rests, and its folder."""
+    folder = Folder(Path(config.experiment.folder).resolve() / name)
+    experiment = replace(config.experiment, name=name, time="lockstep", rest_s=0.0, demos_folder=str(folder.demos))
     policy = replace(config.policy, folder=str(folder.policy))
     reward = replace(config.reward, folder=str(folder.reward))
     return replace(config, experiment=experiment, policy=policy, reward=reward), folder
@@ -66,13 +57,11 @@ def free_name(config: Config, stem: str) -> str:
     return name
 
 
-def shipped(task: str) -> Path:
-    """Return the folder of shipped models for a task pair.
+def has(model: Path) -> bool:
+    """Return whether a model folder is whole: its manifest is written last."""
+    return (model / MANIFEST).is_file()
 
-    Raises:
-        FileNotFoundError: when there are none, saying what to do.
-    """
-    folder = config_root().resolve().parent / SHIPPED / task
-    if not (folder / "policy" / "manifest.json").is_file():
-        raise FileNotFoundError(f"{folder}: no shipped checkpoint for task {task!r}; run the demo without --fast")
-    return folder
+
+def shipped(task: str, what: str) -> Path:
+    """Return the folder of a shipped model, ``policy`` or ``reward``, of a task pair; it may not be there."""
+    return config_root().resolve().parent / SHIPPED / task / what

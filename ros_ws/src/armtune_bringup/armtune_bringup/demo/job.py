@@ -2,54 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.progress import Progress
 
+from armtune_bringup.agents import Learning, OnStep, pretrain_agent, read_overrides
+from armtune_bringup.encoding import encoder_of
+from armtune_bringup.judging.frames import labelled
+from armtune_bringup.judging.settings import Judging
+from armtune_bringup.judging.train import train
+from armtune_bringup.progress import shown_by
 from armtune_bringup.runs import begin
 from armtune_bringup.settings import Config
-from armtune_bringup.stages import collect_demos, evaluate_policy, planned, pretrain_models
+from armtune_bringup.stages import collect_demos, evaluate_policy, planned
 from armtune_policies.contract import DIRECTIONS
 from armtune_policies.runtime.policy import Policy
+from armtune_policies.store.episode_reader import list_episodes, read_episode
 from armtune_policies.store.files import copy_whole, write_json
-from armtune_policies.store.manifest import MANIFEST
+from armtune_policies.store.manifest import MANIFEST, load_manifest
 
-from .folder import Folder, free_name, placed, shipped
-from .practice import finished, practise
+from .folder import Folder, free_name, has, placed, shipped
+from .practice import counts, practise
 from .summary import rates, write_report
 
 BEFORE, AFTER = "before", "after"
-FAST: dict[str, Any] = {"demos": 6, "episodes": 12, "evaluations": 8}
-"""What ``--fast`` does with."""
+ALWAYS = ("sim.table=0", "sim.variation=1.0", "recorder.evidence=false")
+"""It practises on one table, and is measured on it."""
+WHOLE = (
+    *ALWAYS, "experiment.demos=25", "experiment.failures=10", "experiment.demo_looks=0.0", "experiment.steps=4000",
+    "learner=online", "learner.utd=4", "agent=calql", "agent.critics=2", "agent.hidden=[128,128]", "agent.batch=128",
+    "agent.gamma=0.97", "agent.bf16=true", "agent.bc_weight=0.1", "agent.resets_optimiser=false",
+    "offline.updates=10000", "sim.looks=0.0",
+)  # fmt: skip
+"""Settings that an override may change: those of the drawer's study in docs/results.md."""
+FAST = (*ALWAYS, "experiment.demos=6", "experiment.steps=400", "experiment.evaluations=8", "learner=bc")
+"""The same with ``--fast``: a cloned policy that is shipped, refitted to what practice brings."""
 
 
-def run_demo(config: Config, fast: bool = False, say: Callable[[str], None] = print) -> Path:
-    """Run every stage that is not done yet; return the run's folder."""
-    stem = config.experiment.name or f"demo-{config.task.name}{'-fast' if fast else ''}"
-    models = shipped(config.task.name) if fast else None
-    if fast:
-        config = replace(config, experiment=replace(config.experiment, **FAST))
+def run_demo(overrides: Sequence[str], fast: bool = False, say: Callable[[str], None] = print) -> Path:
+    """Run every stage that is not done yet; return the run's folder.
+
+    Raises:
+        ConfigError: for an override that will not do.
+        GraphStopped: when practice ends early.
+    """
+    learning = read_overrides([*(FAST if fast else WHOLE), *overrides])
+    config, task = learning.config, learning.config.task
+    stem = config.experiment.name or f"demo-{task.name}{'-fast' if fast else ''}"
     config, folder = placed(config, free_name(config, stem))
     begin(config)
-    say(f"{config.task.name}: {config.task.forward} / {config.task.backward}; everything goes to {folder.root}")
-    if models is not None and not folder.has(folder.reward):
-        for name in ("policy", "reward"):
-            into = folder.root / "models" / name
-            into.mkdir(parents=True, exist_ok=True)
-            for file in sorted((models / name).iterdir(), key=lambda file: file.name == MANIFEST):  # the manifest last
-                copy_whole(file, into / file.name)
-    _demonstrate(config, folder)
-    if not (folder.has(folder.policy) and folder.has(folder.reward)):
-        _pretrain(config, folder)
-    before = Policy.load(folder.policy, config.policy.action, config.policy.observation)
-    _measure(config, folder, BEFORE, before)
-    if finished(folder) < config.experiment.episodes:
+    say(f"{task.name}: {task.forward} / {task.backward}; everything goes to {folder.root}")
+    with Progress() as bar:
+        shown = shown_by(bar)
+        _demonstrate(config, folder, shown)
+        for what, into, made in (("policy", folder.policy, _policy), ("reward", folder.reward, _judge)):
+            if not has(into):
+                is_shipped = has(shipped(task.name, what)) and (fast or what == "reward")
+                _copied(shipped(task.name, what), into) if is_shipped else made(learning, config, folder, shown)
+        before = Policy.load(folder.policy, config.policy.action, config.policy.observation)
+        _measure(config, folder, BEFORE, before, shown)
+    if counts(folder).steps < config.experiment.steps:
         practise(config, folder, say)
-    after = newest(folder, before)
-    _measure(config, folder, AFTER, after)
+    after = in_use(folder, before)
+    with Progress() as bar:
+        _measure(config, folder, AFTER, after, shown_by(bar))
     write_report(config, folder, {BEFORE: before, AFTER: after}, scenes=2 if fast else 4)
     for direction, by_label in rates(folder, (BEFORE, AFTER)).items():
         for label, rate in by_label.items():
@@ -58,34 +76,55 @@ def run_demo(config: Config, fast: bool = False, say: Callable[[str], None] = pr
     return folder.root
 
 
-def newest(folder: Folder, first: Policy) -> Policy:
-    """Return the first policy with the newest head that practice made, or itself."""
-    heads = sorted((folder.root / "models").glob("head-*/manifest.json"))
-    return first.with_head(heads[-1].parent) if heads else first
+def in_use(folder: Folder, first: Policy) -> Policy:
+    """Return the policy that the last episode of practice was acted by: the first one, or with a head made since."""
+    episodes = list_episodes(folder.root)
+    version = read_episode(episodes[-1]).policy_version if episodes else ""
+    for head in (folder.root / "models").glob("head-*"):
+        if has(head) and load_manifest(head).version == version:
+            return first.with_head(head)
+    return first
 
 
-def _demonstrate(config: Config, folder: Folder) -> None:
-    with Progress() as bar:
-        task = bar.add_task("demonstrations", total=len(planned(config.experiment)))
-        collect_demos(config, folder.demos, "demos", lambda _: bar.advance(task))
-        bar.update(task, completed=len(planned(config.experiment)))
+def _demonstrate(config: Config, folder: Folder, on_step: OnStep) -> None:
+    made, total = len(list_episodes(folder.demos)), len(planned(config.experiment))
+    on_step("demonstrations", made, total)
+
+    def told(_: object) -> None:
+        nonlocal made
+        made += 1
+        on_step("demonstrations", made, total)
+
+    collect_demos(config, folder.demos, "demos", told)
 
 
-def _pretrain(config: Config, folder: Folder) -> None:
-    with Progress() as bar:
-        tasks = {name: bar.add_task(f"training the {name}", total=None) for name in ("policy", "reward")}
-        pretrain_models(
-            config, folder.demos, folder.policy, folder.reward,
-            lambda name, done, total: bar.update(tasks[name], completed=done, total=total),
-        )  # fmt: skip
+def _policy(learning: Learning, config: Config, folder: Folder, on_step: OnStep) -> None:
+    encoder = encoder_of(config, folder.demos, None, on_step)
+    pretrain_agent(replace(learning, config=config), folder.demos, None, encoder, on_step)
 
 
-def _measure(config: Config, folder: Folder, label: str, policy: Policy) -> None:
+def _judge(learning: Learning, config: Config, folder: Folder, on_step: OnStep) -> None:
+    judging = Judging(config)
+    train(judging, labelled(judging, folder.demos, with_practice=False), on_step)
+
+
+def _copied(model: Path, into: Path) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    for file in sorted(model.iterdir(), key=lambda file: file.name == MANIFEST):  # the manifest last
+        copy_whole(file, into / file.name)
+
+
+def _measure(config: Config, folder: Folder, label: str, policy: Policy, on_step: OnStep) -> None:
     if folder.measured(label).is_file():
         return
-    with Progress() as bar:
-        task = bar.add_task(f"measuring {label} practice", total=2 * config.experiment.evaluations)
-        results = evaluate_policy(config, policy, DIRECTIONS, lambda _seed, _won: bar.advance(task))
+    done, total = 0, 2 * config.experiment.evaluations
+
+    def told(seed: int, is_success: bool) -> None:
+        nonlocal done
+        done += 1
+        on_step(f"measuring {label} practice", done, total)
+
+    results = evaluate_policy(config, policy, DIRECTIONS, told)
     write_json(
         folder.measured(label),
         {name: {"successes": r.successes, "n": r.count, "ci95": [r.low, r.high]} for name, r in results.items()},

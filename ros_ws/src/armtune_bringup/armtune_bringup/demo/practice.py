@@ -1,80 +1,53 @@
-"""Practice through the ROS graph in rounds; between rounds the scene is laid anew, as a person would."""
+"""Practice through the ROS graph, in lockstep, in one scene that nobody lays anew unless practice is stuck."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from typing import Any
 
-from armtune_bringup import environment
-from armtune_bringup.graph import graph
-from armtune_bringup.practise import START_S
-from armtune_bringup.progress import PracticeProgress, interrupted
-from armtune_bringup.runner import GraphStopped, Runner
-from armtune_bringup.runs import begin
+from rich.progress import Progress
+
 from armtune_bringup.settings import Config
-from armtune_policies.contract import Direction, opposite
-from armtune_policies.store.episode_reader import list_episodes, read_episode
-from armtune_policies.store.nouns import PAUSED, SOLVED, SUCCESS
+from armtune_bringup.study.lockstep import practised
+from armtune_policies.contract import DIRECTIONS
+from armtune_policies.episode.course import Counts
+from armtune_runtime.practising import KeptCounts
 
 from .folder import Folder
 
-SCENE_SEED = 500_000
-"""Scenes of practice; demonstrations and held-out scenes are drawn elsewhere."""
+LINE_EPISODES = 10
+"""Episodes between two lines about how it goes."""
 
 
-def finished(folder: Folder) -> int:
-    """Return how many episodes of practice are whole."""
-    return len(list_episodes(folder.root))
+def counts(folder: Folder) -> Counts:
+    """Return what practice has come to so far."""
+    return KeptCounts(folder.root).counts
 
 
 def practise(config: Config, folder: Folder, say: Callable[[str], None]) -> None:
-    """Practise until ``experiment.episodes`` are done, going on from what is there.
+    """Practise until ``experiment.steps`` are made, going on from what is there.
 
     Raises:
-        GraphStopped: when the graph gives up, or Ctrl-C came.
+        GraphStopped: when the graph gives up, practice wants more of a person than another scene, or Ctrl-C came.
     """
-    run = begin(config)
-    os.environ.update(environment.ros_environment(environment.domain()))
-    from armtune_bringup.client_node import Client
+    total, before = config.experiment.steps, counts(folder)
+    with Progress() as bar:
+        task = bar.add_task("practice", total=total, completed=before.steps)
 
-    quiet: list[str] = []
-    total, round_length = config.experiment.episodes, config.experiment.scene_episodes
-    with (
-        interrupted() as asked,
-        Runner(graph(config, "sim", run), Path(run.run_folder), environment.domain(), quiet.append) as runner,
-    ):
+        def told(now: Counts, steps: int, seconds: float) -> None:
+            nonlocal before
+            bar.update(task, completed=now.steps)
+            if now.episodes >= before.episodes + LINE_EPISODES:
+                left_s = max(total - now.steps, 0) * seconds / max(steps, 1)
+                say(f"{now.steps:>6} steps, {_since(before, now)}; about {left_s / 60:.0f} minutes left")
+                before = now
 
-        def watch() -> None:
-            if reason := runner.poll():
-                raise GraphStopped(f"{reason}; logs are in {folder.root}/logs")
-            if asked():
-                raise GraphStopped("interrupted; the same command goes on from here")
-
-        with Client(config.robot.name, START_S, watch) as client:
-            client.arm_when_ready(START_S)
-            with PracticeProgress(total, 0, say) as bar:
-                while (done := finished(folder)) < total:
-                    client.reset_world(SCENE_SEED + config.experiment.seed * 1000 + done, next_direction(folder))
-                    client.practice(min(round_length, total - done), 0, partial(_show, bar), lambda: False)
-                    if reason := runner.run(lambda: finished(folder) > done, timeout_s=10.0):
-                        raise GraphStopped(f"practice leaves no files: {reason}; logs are in {folder.root}/logs")
+        practised(config, total, told)
 
 
-def _show(bar: PracticeProgress, feedback: Any) -> None:
-    """Show progress; nobody is here to look after an arm that waits for a person."""
-    bar.show(feedback)
-    if feedback.state.phase == PAUSED:
-        raise GraphStopped(f"practice paused: {feedback.state.reason}; the same command goes on from here")
-
-
-def next_direction(folder: Folder) -> Direction:
-    """Return what practice does next: the other direction after a success, also a standing one, else the same."""
-    paths = list_episodes(folder.root)
-    if not paths:
-        return "forward"
-    last = read_episode(paths[-1])
-    direction: Direction = "forward" if last.direction == "forward" else "backward"
-    return opposite(direction) if last.outcome == SUCCESS or last.about.mark == SOLVED else direction
+def _since(before: Counts, now: Counts) -> str:
+    """Return in words how many of the episodes since ``before`` the judge called a success."""
+    found = []
+    for way in DIRECTIONS:
+        won, tried = (getattr(now, name) - getattr(before, name) for name in (f"successes_{way}", f"episodes_{way}"))
+        found.append(f"{way} {won} of {tried}")
+    return ", ".join(found)

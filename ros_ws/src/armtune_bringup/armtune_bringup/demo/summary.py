@@ -20,6 +20,7 @@ from armtune_policies.store.manifest import load_manifest
 
 from .films import film
 from .folder import Folder
+from .practice import counts
 
 VERSIONS = ("mujoco", "torch", "onnxruntime", "numpy")
 
@@ -69,7 +70,7 @@ def write_report(config: Config, folder: Folder, policies: Mapping[str, Policy],
         "episodes": episodes,
         "steps": steps,
         "minutes": steps * period_s / 60.0,
-        "resets": -(-len(episodes) // config.experiment.scene_episodes),
+        "resets": counts(folder).resets,
         "labels": labels,
         "rates": found,
         "versions": list(dict.fromkeys(e.policy_version for e in episodes)),
