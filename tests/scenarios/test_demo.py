@@ -24,7 +24,7 @@ def demo(folder: Path, *more: str) -> str:
             env={**os.environ, "ROS_DOMAIN_ID": str(domain)},
             capture_output=True,
             text=True,
-            timeout=170,
+            timeout=280,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

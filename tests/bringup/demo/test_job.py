@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from armtune_bringup.demo.folder import Folder
+from armtune_bringup.demo.job import in_use
+from armtune_policies.runtime.policy import Policy
+from fixtures.console import write_run
+from fixtures.tiny_models import ACTION, OBSERVATION, tiny_head, tiny_policy
+
+
+def test_what_is_measured_after_practice_is_what_its_last_episode_was_acted_by(tmp_path: Path) -> None:
+    first = Policy.load(tiny_policy(tmp_path / "first"), ACTION, OBSERVATION)
+    for number in (1, 2):
+        tiny_head(tmp_path / "run" / "models" / f"head-{number:04d}", tmp_path / "first", seed=number)
+    older, newer = (first.with_head(tmp_path / "run" / "models" / f"head-{number:04d}") for number in (1, 2))
+    assert len({first.version, older.version, newer.version}) == 3
+    assert in_use(Folder(tmp_path / "run"), first).version == first.version
+    write_run(tmp_path, "run", "ts", policy=older.version)  # the guard went back from the newer one
+    assert in_use(Folder(tmp_path / "run"), first).version == older.version
