@@ -24,6 +24,7 @@ from armtune_policies.contract import DIRECTIONS, Checked, Direction, num
 from armtune_policies.episode.course import Counts as Counts
 from armtune_policies.episode.course import Course, Move, Rules
 from armtune_policies.episode.memory import is_still
+from armtune_policies.runtime.aim import Aim, shifted
 from armtune_policies.store.labels import STEP_REWARD, SUCCESS_REWARD
 
 from .actor_critic import Seen
@@ -84,6 +85,13 @@ class PracticeParams(Checked):
     reset_every: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0 for never")
     patience: int = num(5, low=1, high=10_000, doc="failures in a row after which the other direction is tried")
     spread: float = num(0.1, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
+    aim_m: float = num(
+        0.0,
+        low=0.0,
+        high=0.05,
+        doc="how far off a try takes its tool to be, per failure since the last success [m]; 0: never",
+    )
+    aim_most_m: float = num(0.02, low=0.0, high=0.2, doc="the most of it [m], each a standard deviation along an axis")
     stall_steps: int = num(5, low=1, high=1000, doc="steps without motion after which an episode has failed")
     stall: float = num(
         0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]; 0: never fails one"
@@ -132,6 +140,7 @@ class Practice:
         self.agent, self.offline, self.online, self.arena = agent, offline, online, arena
         self.params, self.folder, self.digest = params or PracticeParams(), folder, digest
         self.course = Course(self.params.rules)
+        self._aim = Aim(self.params.aim_m, self.params.aim_most_m, self.params.seed)
         self.losses: dict[str, torch.Tensor] = {}
         """Of the last update."""
         found = load_training(folder, digest) if folder is not None else None
@@ -204,12 +213,12 @@ class Practice:
     def _act(self, moment: Moment, direction: Direction) -> tuple[list[Moment], list[Floats]]:
         moments: list[Moment] = [moment]
         actions: list[Floats] = []
-        sentence = DIRECTIONS.index(direction)
+        sentence, aim = DIRECTIONS.index(direction), self._aim.off_m(self.counts.episodes, self.counts.since_success)
         while len(actions) < self.params.episode_steps and not (actions and moment.is_success):
             if stalls(moments, self.params.stall_steps, self.params.stall):
                 self.counts.stalls += 1
                 break
-            moment, made = self.arena.step(acted(self.agent, moment, sentence, self.params.spread))
+            moment, made = self.arena.step(acted(self.agent, moment, sentence, self.params.spread, aim))
             moments.append(moment)
             actions.append(made)
         self.counts.steps += len(actions)
@@ -242,9 +251,13 @@ class Practice:
                 self.online.add(load_trajectory(path))
 
 
-def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0) -> Floats:
-    """Return the action (A,) in -1..1 at a moment: the mean, or shaken by ``spread`` of the policy's deviations."""
-    vector = torch.from_numpy(np.concatenate([moment.features, moment.state])[None])
+def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0, aim: Floats | None = None) -> Floats:
+    """Return the action (A,) in -1..1 at a moment: the mean, or shaken by ``spread`` of the policy's deviations.
+
+    ``aim`` [m] (3,) is how far off it takes the tool to be; see ``Aim``.
+    """
+    state = moment.state if aim is None else shifted(moment.state, aim)
+    vector = torch.from_numpy(np.concatenate([moment.features, state])[None])
     image = in_channels([frame[None] for frame in moment.images.values()])
     return agent.act(Seen(vector, torch.tensor([sentence]), image), spread)[0].numpy()
 

@@ -20,7 +20,7 @@ from armtune_policies.runtime.policy import Policy
 from armtune_policies.runtime.seats import Seats
 from armtune_policies.store import records
 from armtune_policies.store.manifest import ModelError, SessionLost
-from armtune_policies.store.nouns import EVALUATION, HIDDEN, LIVE
+from armtune_policies.store.nouns import EVALUATION, HIDDEN, LIVE, PRACTICE, SUCCESS, TIMEOUT
 from armtune_safety import managed_node as ros
 from armtune_safety.managed_node import ManagedNode, to_ns, to_stamp
 
@@ -117,6 +117,8 @@ class PolicyNode(ManagedNode):
         if state.phase == EpisodeState.READY or state.episode_id != self._episode.episode_id:
             self._seats.at_episode_start(state.purpose == EVALUATION)
         self._episode = state
+        if state.outcome in (SUCCESS, TIMEOUT) and state.purpose == PRACTICE:
+            self._thinker.aim.hear(state.episode_id, state.outcome == SUCCESS)
         self._wish()
 
     def _wish(self) -> None:

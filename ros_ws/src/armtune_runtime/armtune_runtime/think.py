@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 
 from armtune_policies.contract import STATE_NAMES, ObservationSpec, StepTick, TaskPair
+from armtune_policies.runtime.aim import Aim, shifted
 from armtune_policies.runtime.exploration import Exploration
 from armtune_policies.runtime.images import prepare
 from armtune_policies.runtime.onlooker import Onlooker
@@ -62,9 +63,10 @@ class Thinker:
     """Turns what was seen into a thought, and remembers how long it took."""
 
     def __init__(
-        self, spec: ObservationSpec, robot: RobotParams, kinematics: Kinematics, exploration: Exploration
+        self, spec: ObservationSpec, robot: RobotParams, kinematics: Kinematics, exploration: Exploration, aim: Aim
     ) -> None:
         self._spec, self._robot, self._kinematics, self._exploration = spec, robot, kinematics, exploration
+        self.aim = aim
         self._took_s: deque[tuple[float, float, float]] = deque(maxlen=200)
 
     @classmethod
@@ -72,7 +74,8 @@ class Thinker:
         """Return the thinker of a node."""
         p, kinematics = params.policy, Kinematics(params.robot, params.mjcf)
         exploration = Exploration(p.action, p.explore, p.explore_last, p.explore_episodes, params.seed)
-        return cls(p.observation, params.robot, kinematics, exploration)
+        aim = Aim(p.aim_m, p.aim_most_m, params.seed)
+        return cls(p.observation, params.robot, kinematics, exploration, aim)
 
     def think(self, policy: Policy, seen: Seen, episode: EpisodeState, step: int) -> Thought:
         """Run the policy once, for a step of an episode: by its mean, but that practice explores.
@@ -88,8 +91,10 @@ class Thinker:
         state = self._kinematics.tool_state(joints_rad, opening)
         ready_s = time.perf_counter()
         features = policy.features(images)
-        proposed = policy.propose(features, state, episode.sentence)
-        if episode.purpose == PRACTICE:
+        is_practice = episode.purpose == PRACTICE
+        believed = shifted(state, self.aim.off_m(episode.index)) if is_practice else state
+        proposed = policy.propose(features, believed, episode.sentence)
+        if is_practice:
             proposed = self._exploration.strayed(proposed, episode.index, step)
         done_s = time.perf_counter()
         self._took_s.append((ready_s - start_s, done_s - ready_s, seen.age_s))
