@@ -15,8 +15,10 @@ from lifecycle_msgs.msg import Transition
 from armtune_interfaces.msg import EpisodeState, Observation, PolicyOffer, PolicyState, Proposal
 from armtune_interfaces.srv import Lease
 from armtune_policies.contract import TaskPair, file_digest, topics
+from armtune_policies.runtime.aim import Aim, shifted
 from armtune_policies.runtime.images import prepare
 from armtune_policies.runtime.policy import Policy
+from armtune_policies.store.nouns import PRACTICE
 from armtune_runtime.settings import PolicyNodeParams, PolicyParams
 from armtune_safety.managed_node import COMMAND_QOS, EVENT_QOS, EXIT_CONFIG, EXIT_FAILED, LATCHED_QOS, to_ns
 from fixtures.tiny_models import ACTION, OBSERVATION, tiny_head, tiny_policy
@@ -76,6 +78,28 @@ def test_proposal_and_observation_are_what_the_model_makes_of_the_exact_stamp(st
     assert np.allclose(seen.features, policy.features({"front": image}))
     assert seen.state[:3] == pytest.approx([0.20, 0.0, 0.17], abs=1e-3) and seen.state[6] == pytest.approx(1.0)
     assert (seen.encoder_digest, seen.observation_digest) == (policy.encoder_digest, OBSERVATION.digest)
+
+
+def test_try_after_a_failure_is_aimed_elsewhere_and_what_is_recorded_is_where_the_arm_was(
+    stack: Stack, model: Path
+) -> None:
+    world, aim = up(stack, model, aim_m=0.01), Aim(0.01, 0.02, 0)
+    policy, practice = Policy.load(model, ACTION, OBSERVATION), {"purpose": PRACTICE}
+    for index, outcome in enumerate(("timeout", "aborted", "success", "")):
+        name = f"run-{index:05d}"
+        lease = world.act(name, index=index, **practice)
+        world.tick(name, 0, lease, stamp_ns=100 + index)
+        world.see(100 + index)
+        proposal = stack.wait_for(PROPOSALS, Proposal, lambda p, n=name: p.episode_id == n)
+        seen = stack.wait_for(topics.OBSERVATION, Observation, lambda o, n=name: o.episode_id == n)
+        state, off_m = np.asarray(seen.state, np.float32), aim.off_m(index)
+        assert state[:3] == pytest.approx([0.20, 0.0, 0.17], abs=1e-3)
+        assert off_m.any() == (index in (1, 2)), "straight at first and after a success; an abort is no failure"
+        wanted = policy.propose(np.asarray(seen.features, np.float32), shifted(state, off_m), SENTENCE)
+        assert list(proposal.values) == pytest.approx(wanted.tolist(), abs=1e-6)
+        if outcome != "aborted":
+            aim.hear(name, outcome == "success")
+        world.episode(name, EpisodeState.ACTING, outcome=outcome, end_step=0, index=index, **practice)
 
 
 def test_sequence_rises_when_steps_follow_each_other(stack: Stack, model: Path) -> None:

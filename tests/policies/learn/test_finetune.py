@@ -74,6 +74,24 @@ def test_success_hands_over_and_failure_tries_again() -> None:
     assert counts.successes_forward == 3 and counts.successes_backward == 0 and counts.forced == 2
 
 
+def test_tries_after_failures_are_aimed_elsewhere_and_stored_where_the_arm_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    arena = Scripted(lambda direction, taken: False)
+    aims: list[np.ndarray] = []
+
+    def acted_by(agent: Agent, moment: Moment, sentence: int, spread: float, aim: np.ndarray) -> np.ndarray:
+        aims.append(aim)
+        return acted(agent, moment, sentence, spread, aim)
+
+    monkeypatch.setattr("armtune_policies.learn.finetune.acted", acted_by)
+    practice = practise(arena, aim_m=0.004, aim_most_m=0.006, nudge=0, patience=100)
+    practice.run()
+    assert not aims[0].any() and aims[5].any()
+    assert all(np.array_equal(aims[0], aim) for aim in aims[:5]), "one aim for the whole try"
+    assert not np.array_equal(aims[5], aims[10])
+    stored = practice.online.gather(practice.online.usable).seen.vector[:, -3:]
+    assert set(stored.flatten().tolist()) <= {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}
+
+
 def test_solved_start_is_passed_over_without_reward() -> None:
     arena = Scripted(lambda direction, taken: direction == "forward" and taken == 0)
     practice = practise(arena, steps=5)
