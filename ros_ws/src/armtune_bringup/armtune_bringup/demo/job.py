@@ -28,13 +28,13 @@ from .practice import counts, practise
 from .summary import rates, write_report
 
 BEFORE, AFTER = "before", "after"
-ALWAYS = ("sim.table=0", "sim.variation=1.0", "recorder.evidence=false")
-"""It practises on one table, and is measured on it."""
+ALWAYS = ("sim.table=0", "sim.variation=1.0", "sim.looks=0.0", "experiment.demo_looks=0.0", "episode.vote_opening=0.5")
+"""It practises on one table, and is measured on it; demonstrations are of others, in the same light."""
 WHOLE = (
-    *ALWAYS, "experiment.demos=25", "experiment.failures=10", "experiment.demo_looks=0.0", "experiment.steps=4000",
-    "learner=online", "learner.utd=4", "agent=calql", "agent.critics=2", "agent.hidden=[128,128]", "agent.batch=128",
-    "agent.gamma=0.97", "agent.bf16=true", "agent.bc_weight=0.1", "agent.resets_optimiser=false",
-    "offline.updates=10000", "sim.looks=0.0",
+    *ALWAYS, "experiment.demos=10", "experiment.failures=10", "experiment.steps=3000", "policy.aim_m=0.005",
+    "recorder.evidence=false", "learner=online", "learner.utd=4", "agent=calql", "agent.critics=2",
+    "agent.hidden=[128,128]", "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true", "agent.bc_weight=0.1",
+    "agent.resets_optimiser=false", "offline.updates=10000",
 )  # fmt: skip
 """Settings that an override may change: those of the drawer's study in docs/results.md."""
 FAST = (*ALWAYS, "experiment.demos=6", "experiment.steps=400", "experiment.evaluations=8", "learner=bc")
