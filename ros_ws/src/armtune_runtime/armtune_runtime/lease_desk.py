@@ -37,6 +37,10 @@ class LeaseDesk:
         self._keeper.want(episode_id)
         self.tend()
 
+    def saw(self, gate: Any) -> None:
+        """Take the gate's state, which says whose the lease is."""
+        self._keeper.seen(gate.lease, self._clock.now_ns())
+
     def tend(self) -> None:
         """Make the call that is due, if any."""
         if not self._client.service_is_ready() or (ask := self._keeper.due(self._clock.now_ns())) is None:

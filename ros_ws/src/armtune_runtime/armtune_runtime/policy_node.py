@@ -20,7 +20,7 @@ from armtune_policies.runtime.policy import Policy
 from armtune_policies.runtime.seats import Seats
 from armtune_policies.store import records
 from armtune_policies.store.manifest import ModelError, SessionLost
-from armtune_policies.store.nouns import EVALUATION, HIDDEN, LIVE, PRACTICE, SUCCESS, TIMEOUT
+from armtune_policies.store.nouns import EVALUATION, HIDDEN, LIVE
 from armtune_safety import managed_node as ros
 from armtune_safety.managed_node import ManagedNode, to_ns, to_stamp
 
@@ -66,7 +66,7 @@ class PolicyNode(ManagedNode):
             (JointState, topics.JOINT_STATES, self._on_joints, sensor_qos),
             (StepTick, topics.STEP_TICK, self._on_tick, ros.COMMAND_QOS),
             (EpisodeState, topics.EPISODE_STATE, self._on_episode, ros.LATCHED_QOS),
-            (GateState, topics.GATE_STATE, self._on_gate, ros.LATCHED_QOS),
+            (GateState, topics.GATE_STATE, self._desk.saw, ros.LATCHED_QOS),
             (PolicyOffer, topics.POLICY_OFFER, partial(self._on_offer, self._seats.offer), ros.LATCHED_QOS),
             (PolicyOffer, topics.POLICY_GUEST, partial(self._on_offer, self._seats.invite), ros.LATCHED_QOS),
         ]
@@ -117,8 +117,7 @@ class PolicyNode(ManagedNode):
         if state.phase == EpisodeState.READY or state.episode_id != self._episode.episode_id:
             self._seats.at_episode_start(state.purpose == EVALUATION)
         self._episode = state
-        if state.outcome in (SUCCESS, TIMEOUT) and state.purpose == PRACTICE:
-            self._thinker.aim.hear(state.episode_id, state.outcome == SUCCESS)
+        self._thinker.hear(state)
         self._wish()
 
     def _wish(self) -> None:
@@ -132,9 +131,6 @@ class PolicyNode(ManagedNode):
     @property
     def _is_live(self) -> bool:
         return self._is_active and self._episode.phase in LIVE and not self._episode.outcome
-
-    def _on_gate(self, gate: GateState) -> None:
-        self._keeper.seen(gate.lease, self._steady.now_ns())
 
     def _on_offer(self, take: Callable[[Path, str, str], None], offer: PolicyOffer) -> None:
         take(Path(offer.manifest_path), offer.policy_version, offer.manifest_digest)

@@ -19,7 +19,7 @@ from armtune_policies.runtime.onlooker import Onlooker
 from armtune_policies.runtime.policy import Policy, embedding
 from armtune_policies.runtime.providers import Hardware
 from armtune_policies.store.manifest import ModelError
-from armtune_policies.store.nouns import PRACTICE, EpisodeState, Observation
+from armtune_policies.store.nouns import PRACTICE, SUCCESS, TIMEOUT, EpisodeState, Observation
 from armtune_safety.kinematics import Kinematics
 from armtune_safety.settings import RobotParams
 
@@ -66,7 +66,7 @@ class Thinker:
         self, spec: ObservationSpec, robot: RobotParams, kinematics: Kinematics, exploration: Exploration, aim: Aim
     ) -> None:
         self._spec, self._robot, self._kinematics, self._exploration = spec, robot, kinematics, exploration
-        self.aim = aim
+        self._aim = aim
         self._took_s: deque[tuple[float, float, float]] = deque(maxlen=200)
 
     @classmethod
@@ -92,13 +92,18 @@ class Thinker:
         ready_s = time.perf_counter()
         features = policy.features(images)
         is_practice = episode.purpose == PRACTICE
-        believed = shifted(state, self.aim.off_m(episode.index)) if is_practice else state
+        believed = shifted(state, self._aim.off_m(episode.index)) if is_practice else state
         proposed = policy.propose(features, believed, episode.sentence)
         if is_practice:
             proposed = self._exploration.strayed(proposed, episode.index, step)
         done_s = time.perf_counter()
         self._took_s.append((ready_s - start_s, done_s - ready_s, seen.age_s))
         return Thought(images, state, features, proposed, ready_s - start_s, done_s - ready_s)
+
+    def hear(self, episode: EpisodeState) -> None:
+        """Take where practice stands: tries are aimed by how the ones before them ended."""
+        if episode.purpose == PRACTICE and episode.outcome in (SUCCESS, TIMEOUT):
+            self._aim.hear(episode.episode_id, episode.outcome == SUCCESS)
 
     @property
     def p50_ms(self) -> dict[str, float]:
