@@ -31,6 +31,7 @@ def test_the_page_says_every_rate_and_marks_every_episode() -> None:
         steps=47,
         minutes=0.16,
         resets=1,
+        lifts=2,
         labels=("before",),
         rates={"forward": {"before": Rate(3, 10)}, "backward": {"before": Rate(10, 10)}},
         versions=["v1", "v2"],

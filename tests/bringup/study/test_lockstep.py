@@ -9,6 +9,7 @@ import pytest
 from armtune_bringup.runner import GraphStopped
 from armtune_bringup.study.lockstep import Person, Told, as_row
 from armtune_policies.episode.course import Counts
+from armtune_safety.failsafe import FROZEN, LOST
 
 
 class Client:
@@ -16,10 +17,23 @@ class Client:
 
     def __init__(self) -> None:
         self.laid: list[tuple[int, str]] = []
+        self.latches: list[str] = []
+        self.armed = 0
         self.told: list[str] = []
 
     def reset_world(self, seed: int, direction: str) -> None:
         self.laid.append((seed, direction))
+
+    def gate(self) -> SimpleNamespace:
+        return SimpleNamespace(latches=list(self.latches))
+
+    def clear(self, latch: str) -> str:
+        self.latches.remove(latch)
+        return ""
+
+    def arm_when_ready(self, timeout_s: float) -> None:
+        assert not self.latches
+        self.armed += 1
 
     def trigger(self, service: str) -> str:
         self.told.append(service)
@@ -52,6 +66,26 @@ def test_practice_that_waits_for_something_else_is_ended_with_its_reason() -> No
     person.hear(state("paused", "person", "home was not reached in 30.0 s; look, then resume"))
     with pytest.raises(GraphStopped, match="home was not reached"):
         person.help(Client())
+
+
+@pytest.mark.parametrize("latches", [[FROZEN], [FROZEN, LOST]])
+def test_arm_that_pressed_against_something_is_armed_again_and_counted(latches: list[str]) -> None:
+    client, freed = Client(), list[int]()
+    person, client.latches = Person(0, Counts, lambda: freed.append(1)), list(latches)
+    person.hear(state("paused", "gate", "waits for the gate"))
+    person.help(client)
+    person.help(client)
+    assert (client.armed, client.latches, client.laid, freed) == (1, [], [], [1])
+
+
+@pytest.mark.parametrize("latches", [[], ["stop requested"], [FROZEN, "e-stop pressed"]])
+def test_stop_that_somebody_asked_for_ends_practice(latches: list[str]) -> None:
+    client, person = Client(), Person(0, Counts)
+    client.latches = list(latches)
+    person.hear(state("paused", "gate", "waits for the gate: stop requested"))
+    with pytest.raises(GraphStopped, match="stop requested"):
+        person.help(client)
+    assert not client.armed and client.latches == latches
 
 
 def test_each_end_of_an_episode_is_passed_on_once() -> None:

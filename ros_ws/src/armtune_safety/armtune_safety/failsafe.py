@@ -68,6 +68,9 @@ class Rule:
 FROZEN = "joint states frozen"
 STALE = "no fresh proposal"
 NOBODY = "nobody holds the arm"
+LOST = "tracking lost for too long"
+PRESSED = frozenset({FROZEN, LOST})
+"""What stops an arm that presses against something, as a fault of its own may; who looks at it knows which."""
 MOVED = "camera not where it was calibrated"
 UNFIT = "machine not fit"
 UNSTEADY = "too many proposals missed"
@@ -85,7 +88,7 @@ RULES = (
     _latch("joint states unusable", lambda f, s: f.armed and not f.joint_refusals < s.joint_refusals),
     _latch(FROZEN, lambda f, s: f.armed and not f.joints_frozen_s < s.frozen_s),
     _latch(MOVED, lambda f, s: f.armed and f.cameras_unsure != 0),
-    _latch("tracking lost for too long", lambda f, s: f.armed and not f.tracking_lost_s <= s.tracking_lost_s),
+    _latch(LOST, lambda f, s: f.armed and not f.tracking_lost_s <= s.tracking_lost_s),
     _latch("lockstep barrier", lambda f, s: f.armed and f.is_lockstep and not f.barrier_age_s <= s.barrier_s),
     Rule("joint states not steady yet", Mode.STOP, lambda f, s: f.arming and not f.joints_steady_s >= s.steady_s),
     Rule("supervisor not heard", Mode.STOP, lambda f, s: f.arming and not f.supervisor_age_s <= supervisor_s(f, s)),

@@ -17,6 +17,7 @@ from armtune_bringup.progress import shown_by
 from armtune_bringup.runs import begin
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import collect_demos, evaluate_policy, planned
+from armtune_bringup.study.lockstep import so_far
 from armtune_policies.contract import DIRECTIONS
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.episode_reader import list_episodes, read_episode
@@ -24,7 +25,7 @@ from armtune_policies.store.files import copy_whole, write_json
 from armtune_policies.store.manifest import MANIFEST, load_manifest
 
 from .folder import Folder, free_name, has, placed, shipped
-from .practice import counts, practise
+from .practice import practise
 from .summary import rates, write_report
 
 BEFORE, AFTER = "before", "after"
@@ -63,7 +64,7 @@ def run_demo(overrides: Sequence[str], fast: bool = False, say: Callable[[str], 
                 _copied(shipped(task.name, what), into) if is_shipped else made(learning, config, folder, shown)
         before = Policy.load(folder.policy, config.policy.action, config.policy.observation)
         _measure(config, folder, BEFORE, before, shown)
-    if counts(folder).steps < config.experiment.steps:
+    if so_far(folder.root).steps < config.experiment.steps:
         practise(config, folder, say)
     after = in_use(folder, before)
     with Progress() as bar:

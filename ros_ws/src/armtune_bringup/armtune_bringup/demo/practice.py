@@ -7,20 +7,14 @@ from collections.abc import Callable
 from rich.progress import Progress
 
 from armtune_bringup.settings import Config
-from armtune_bringup.study.lockstep import practised
+from armtune_bringup.study.lockstep import practised, so_far
 from armtune_policies.contract import DIRECTIONS
 from armtune_policies.episode.course import Counts
-from armtune_runtime.practising import KeptCounts
 
 from .folder import Folder
 
 LINE_EPISODES = 10
 """Episodes between two lines about how it goes."""
-
-
-def counts(folder: Folder) -> Counts:
-    """Return what practice has come to so far."""
-    return KeptCounts(folder.root).counts
 
 
 def practise(config: Config, folder: Folder, say: Callable[[str], None]) -> None:
@@ -29,7 +23,7 @@ def practise(config: Config, folder: Folder, say: Callable[[str], None]) -> None
     Raises:
         GraphStopped: when the graph gives up, practice wants more of a person than another scene, or Ctrl-C came.
     """
-    total, before = config.experiment.steps, counts(folder)
+    total, before = config.experiment.steps, so_far(folder.root)
     with Progress() as bar:
         task = bar.add_task("practice", total=total, completed=before.steps)
 

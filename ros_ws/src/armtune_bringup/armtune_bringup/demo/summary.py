@@ -12,6 +12,7 @@ from armtune_bringup.compose import config_hash
 from armtune_bringup.report import page, plots
 from armtune_bringup.report.facts import Practised, Rate
 from armtune_bringup.settings import Config
+from armtune_bringup.study.lockstep import so_far
 from armtune_policies.contract import DIRECTIONS
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.episode_reader import list_episodes, read_episode
@@ -20,7 +21,6 @@ from armtune_policies.store.manifest import load_manifest
 
 from .films import film
 from .folder import Folder
-from .practice import counts
 
 VERSIONS = ("mujoco", "torch", "onnxruntime", "numpy")
 
@@ -61,7 +61,7 @@ def write_report(config: Config, folder: Folder, policies: Mapping[str, Policy],
             name = f"videos/{direction}-{label}.mp4"
             write_whole(folder.root / name, film(config, policy, direction, label, scenes))
             videos.append((name, f"{direction}, {label} practice"))
-    steps = sum(e.steps for e in episodes)
+    steps, counts = sum(e.steps for e in episodes), so_far(folder.root)
     facts: dict[str, Any] = {
         "task": config.task,
         "run_id": config.experiment.name,
@@ -70,7 +70,8 @@ def write_report(config: Config, folder: Folder, policies: Mapping[str, Policy],
         "episodes": episodes,
         "steps": steps,
         "minutes": steps * period_s / 60.0,
-        "resets": counts(folder).resets,
+        "resets": counts.resets,
+        "lifts": counts.lifts,
         "labels": labels,
         "rates": found,
         "versions": list(dict.fromkeys(e.policy_version for e in episodes)),

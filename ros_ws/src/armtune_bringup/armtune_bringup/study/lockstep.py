@@ -1,4 +1,4 @@
-"""Practice through the ROS graph in lockstep; nobody is there but who lays the scene when practice asks for it."""
+"""Practice through the ROS graph in lockstep; nobody helps but to lay the scene or free the arm when asked."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ from armtune_bringup.settings import Config
 from armtune_bringup.spec import NodeSpec
 from armtune_policies.contract import topics
 from armtune_policies.episode.course import Counts
-from armtune_policies.store.nouns import PAUSED, SCENE
+from armtune_policies.store.files import read_json, write_json
+from armtune_policies.store.nouns import GATE, PAUSED, SCENE
 from armtune_runtime.practising import KeptCounts
+from armtune_safety.failsafe import PRESSED
 
+LIFTS = "lifts.json"
+"""Counted here: no node knows that a person was at the arm."""
 Judge = Callable[[int], AbstractContextManager[None]]
 """Given the ROS domain, what runs beside the graph."""
 OnEpisode = Callable[[Counts, int, float], None]
@@ -37,10 +41,13 @@ def nobody(domain_id: int) -> AbstractContextManager[None]:
 
 
 class Person:
-    """Lays the scene of the next seed when practice asks, and says so; anything else that stops practice ends it."""
+    """Lays the scene of the next seed when practice asks, and says so; arms anew an arm that pressed against something.
 
-    def __init__(self, seed: int, counts: Callable[[], Counts]) -> None:
-        self._seed, self._counts = seed, counts
+    Anything else that stops practice ends it, a stop that somebody asked for above all.
+    """
+
+    def __init__(self, seed: int, counts: Callable[[], Counts], on_lift: Callable[[], None] = lambda: None) -> None:
+        self._seed, self._counts, self._on_lift = seed, counts, on_lift
         self._wanted: tuple[str, str] | None = None
 
     def lay(self, client: Any) -> None:
@@ -57,15 +64,26 @@ class Person:
         """Do what is wanted; never a reason to stop.
 
         Raises:
-            GraphStopped: when practice waits for something else than a scene.
+            GraphStopped: when practice waits for something else.
         """
         wanted, self._wanted = self._wanted, None
-        if wanted and wanted[0] != SCENE:
-            raise GraphStopped(f"practice paused: {wanted[1]}; the same command goes on from here")
-        if wanted:
+        if wanted and not (wanted[0] == GATE and self._freed(client)):
+            if wanted[0] != SCENE:
+                raise GraphStopped(f"practice paused: {wanted[1]}; the same command goes on from here")
             self.lay(client)
             client.trigger(topics.PRACTICE_RESUME)
         return False
+
+    def _freed(self, client: Any) -> bool:
+        """Clear and arm a gate that stopped for nothing but pressing; return whether that was so."""
+        latches = client.gate().latches
+        if not latches or not set(latches) <= PRESSED:
+            return False
+        for latch in latches:
+            client.clear(latch)
+        client.arm_when_ready(START_S)
+        self._on_lift()
+        return True
 
 
 def practised(
@@ -96,8 +114,9 @@ def practised(
     os.environ.update(environment.ros_environment(domain))
     from armtune_bringup.client_node import Client
 
-    counts = lambda: KeptCounts(folder).counts  # noqa: E731
-    person, quiet, told = Person(config.experiment.seed, counts), list[str](), Told(counts, on_episode)
+    counts = lambda: so_far(folder)  # noqa: E731
+    lifted = lambda: write_json(folder / LIFTS, {"lifts": counts().lifts + 1})  # noqa: E731
+    person, quiet, told = Person(config.experiment.seed, counts, lifted), list[str](), Told(counts, on_episode)
     rows = [changed(row) for row in graph(config, "sim", run)]
     with interrupted() as asked, Runner(rows, folder, domain, quiet.append) as runner, judge(domain):
 
@@ -119,6 +138,12 @@ def practised(
                 if counts().steps == done:
                     raise GraphStopped(f"practice makes no steps; logs are in {folder}/logs")
     return counts()
+
+
+def so_far(run: Path) -> Counts:
+    """Return what the practice of a run folder came to, with how often its arm had to be freed."""
+    lifts = read_json(run / LIFTS)["lifts"] if (run / LIFTS).is_file() else 0
+    return replace(KeptCounts(run).counts, lifts=lifts)
 
 
 class Told:
