@@ -29,6 +29,8 @@ from .practice import practise
 from .summary import rates, write_report
 
 BEFORE, AFTER = "before", "after"
+FILMED = 4
+"""Held-out scenes in each film, where so many are measured."""
 ALWAYS = ("sim.table=0", "sim.variation=1.0", "sim.looks=0.0", "experiment.demo_looks=0.0", "episode.vote_opening=0.5")
 """It practises on one table, and is measured on it; demonstrations are of others, in the same light."""
 WHOLE = (
@@ -69,7 +71,7 @@ def run_demo(overrides: Sequence[str], fast: bool = False, say: Callable[[str], 
     after = in_use(folder, before)
     with Progress() as bar:
         _measure(config, folder, AFTER, after, shown_by(bar))
-    write_report(config, folder, {BEFORE: before, AFTER: after}, scenes=2 if fast else 4)
+    write_report(config, folder, {BEFORE: before, AFTER: after}, scenes=min(FILMED, config.experiment.evaluations))
     for direction, by_label in rates(folder, (BEFORE, AFTER)).items():
         for label, rate in by_label.items():
             say(f"{direction:<9} {label:<7} {rate}")
