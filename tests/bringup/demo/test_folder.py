@@ -26,6 +26,8 @@ def test_everything_of_a_run_is_placed_in_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["policy", "reward"])
-def test_only_the_drawers_models_are_shipped(what: str) -> None:
-    assert has(shipped("drawer", what))
-    assert not has(shipped("juggle", what))
+def test_models_are_shipped_for_the_drawer_through_one_camera(what: str) -> None:
+    folder = shipped(compose(["task=drawer"]), what)
+    assert folder is not None and has(folder)
+    assert shipped(compose(["task=bin_sort"]), what) is None
+    assert shipped(compose(["task=drawer", "camera=sim_wrist", "policy.cameras=[front,wrist]"]), what) is None

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from armtune_bringup.demo.folder import Folder
-from armtune_bringup.demo.job import in_use
+from armtune_bringup.demo.job import in_use, run_demo
+from armtune_policies.contract import ConfigError
 from armtune_policies.runtime.policy import Policy
 from fixtures.console import write_run
 from fixtures.tiny_models import ACTION, OBSERVATION, tiny_head, tiny_policy
@@ -18,3 +21,9 @@ def test_what_is_measured_after_practice_is_what_its_last_episode_was_acted_by(t
     assert in_use(Folder(tmp_path / "run"), first).version == first.version
     write_run(tmp_path, "run", "ts", policy=older.version)  # the guard went back from the newer one
     assert in_use(Folder(tmp_path / "run"), first).version == older.version
+
+
+def test_demo_that_is_to_be_fast_is_refused_before_anything_is_written_where_nothing_is_shipped(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing is shipped for task lid"):
+        run_demo(["task=lid", f"experiment.folder={tmp_path}"], fast=True)
+    assert not list(tmp_path.iterdir())

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from armtune_bringup.settings import Config
+from armtune_policies.contract import contract_digest
 from armtune_policies.contract.paths import config_root
-from armtune_policies.store.manifest import MANIFEST
+from armtune_policies.store.manifest import MANIFEST, load_manifest
 
 SHIPPED = "policies/shipped"
 """Checkpoints in the checkout: the judge of a task, and the policy that ``--fast`` starts from."""
@@ -62,6 +63,8 @@ def has(model: Path) -> bool:
     return (model / MANIFEST).is_file()
 
 
-def shipped(task: str, what: str) -> Path:
-    """Return the folder of a shipped model, ``policy`` or ``reward``, of a task pair; it may not be there."""
-    return config_root().resolve().parent / SHIPPED / task / what
+def shipped(config: Config, what: str) -> Path | None:
+    """Return the folder of the shipped ``policy`` or ``reward`` for a config's task, cameras and rate, if any."""
+    folder = config_root().resolve().parent / SHIPPED / config.task.name / what
+    wanted = contract_digest(config.policy.action, config.policy.observation)
+    return folder if has(folder) and load_manifest(folder).contract == wanted else None

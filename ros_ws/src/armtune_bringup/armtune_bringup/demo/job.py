@@ -18,7 +18,7 @@ from armtune_bringup.runs import begin
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import collect_demos, evaluate_policy, planned
 from armtune_bringup.study.lockstep import so_far
-from armtune_policies.contract import DIRECTIONS
+from armtune_policies.contract import DIRECTIONS, ConfigError
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.episode_reader import list_episodes, read_episode
 from armtune_policies.store.files import copy_whole, write_json
@@ -48,22 +48,26 @@ def run_demo(overrides: Sequence[str], fast: bool = False, say: Callable[[str], 
     """Run every stage that is not done yet; return the run's folder.
 
     Raises:
-        ConfigError: for an override that will not do.
+        ConfigError: for an override that will not do, or where nothing is shipped to be fast with.
         GraphStopped: when practice ends early.
     """
     learning = read_overrides([*(FAST if fast else WHOLE), *overrides])
     config, task = learning.config, learning.config.task
     stem = config.experiment.name or f"demo-{task.name}{'-fast' if fast else ''}"
+    cloned = shipped(config, "policy") if fast else None
+    if fast and cloned is None:
+        raise ConfigError(f"--fast: nothing is shipped for task {task.name} and these cameras; leave it away")
     config, folder = placed(config, free_name(config, stem))
     begin(config)
     say(f"{task.name}: {task.forward} / {task.backward}; everything goes to {folder.root}")
     with Progress() as bar:
         shown = shown_by(bar)
         _demonstrate(config, folder, shown)
-        for what, into, made in (("policy", folder.policy, _policy), ("reward", folder.reward, _judge)):
-            if not has(into):
-                is_shipped = has(shipped(task.name, what)) and (fast or what == "reward")
-                _copied(shipped(task.name, what), into) if is_shipped else made(learning, config, folder, shown)
+        if not has(folder.policy):
+            _copied(cloned, folder.policy) if cloned else _policy(learning, config, folder, shown)
+        if not has(folder.reward):
+            judge = shipped(config, "reward")
+            _copied(judge, folder.reward) if judge else _judge(config, folder, shown)
         before = Policy.load(folder.policy, config.policy.action, config.policy.observation)
         _measure(config, folder, BEFORE, before, shown)
     if so_far(folder.root).steps < config.experiment.steps:
@@ -106,7 +110,7 @@ def _policy(learning: Learning, config: Config, folder: Folder, on_step: OnStep)
     pretrain_agent(replace(learning, config=config), folder.demos, None, encoder, on_step)
 
 
-def _judge(learning: Learning, config: Config, folder: Folder, on_step: OnStep) -> None:
+def _judge(config: Config, folder: Folder, on_step: OnStep) -> None:
     judging = Judging(config)
     train(judging, labelled(judging, folder.demos, with_practice=False), on_step)
 

@@ -51,7 +51,8 @@ class PractisedStudy(SeedStudy):
             return super()._reads(name)
         config, by = self.config, "another" if self.judge else self.config.reward.noise
         settings = [asdict(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
-        return [*settings, by, config.reward.folder if self._is_given else ""]
+        acted = asdict(replace(config.policy, folder=""))  # how tries are aimed and explore among it
+        return [*settings, acted, by, config.reward.folder if self._is_given else ""]
 
     @property
     def _is_given(self) -> bool:
