@@ -10,7 +10,8 @@ measured on another: ``offline`` and ``bc`` then show the drop, ``practice`` wha
 
 Cells: ``bc`` (cloning), ``offline`` (what practice begins with), ``matched`` (offline with as many updates more
 as practice makes) and ``practice``: in lockstep, through every node, judged by the learned reward from images. Nobody
-helps but to lay the scene anew when practice says that it is stuck; counted as ``resets``. What was counted is read off
+helps but to lay the scene anew when practice says that it is stuck, counted as ``resets``, and to arm again where the
+gate stopped an arm that pressed against something, counted as ``lifts``. What was counted is read off
 the episode files, over all ``sessions``; where the guard has gone back (``is_reverted``) the policy it went back to is
 what is measured. Each cell is kept in
 ``folder`` and as JSON in ``results``; the same command goes on where it was killed. Other words are overrides as of
@@ -150,6 +151,7 @@ def summary(found: dict[str, dict[int, dict[str, Any]]]) -> dict[str, Any]:
         "n": sum(one["success"][way][1] for one in after or before for way in DIRECTIONS),
         "steps": mean("steps"), "robot_minutes": mean("robot_minutes"),
         "resets": sum(one["resets"] for one in after) if after else None,
+        "lifts": sum(one["lifts"] for one in after) if after else None,
     }  # fmt: skip
 
 

@@ -48,12 +48,12 @@ def test_slip_is_told_in_one_sentence(words: list[str], says: str) -> None:
 
 def test_summary_pools_seeds_and_finds_the_worst() -> None:
     practised = {
-        0: cell(9, 7, steps=100, robot_minutes=1.0, resets=1),
-        1: cell(5, 5, steps=110, robot_minutes=2.0, resets=0),
+        0: cell(9, 7, steps=100, robot_minutes=1.0, resets=1, lifts=0),
+        1: cell(5, 5, steps=110, robot_minutes=2.0, resets=0, lifts=3),
     }
     found = summary({"offline": {0: cell(4, 2), 1: cell(4, 2)}, "matched": {0: cell(5, 5)}, "practice": practised})
     assert found == {
         "before": 0.3, "after": 0.65, "matched_after": 0.5, "before_min_direction": 0.2, "after_min_direction": 0.6,
-        "after_worst_seed": 0.5, "n": 40, "steps": 105.0, "robot_minutes": 1.5, "resets": 1,
+        "after_worst_seed": 0.5, "n": 40, "steps": 105.0, "robot_minutes": 1.5, "resets": 1, "lifts": 3,
     }  # fmt: skip
     assert summary({"offline": {0: cell(4, 2)}})["after"] is None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import own_domain
+from harness import ROOT, own_domain
 
 pytestmark = [pytest.mark.unhurried, pytest.mark.slow]
 
@@ -56,4 +56,7 @@ def test_main_job_trains_an_agent_practises_and_goes_on_where_it_stopped(tmp_pat
 
 
 def test_main_job_starts_from_what_is_shipped_when_it_is_to_be_fast(tmp_path: Path) -> None:
-    is_told(demo(tmp_path, "--fast"), tmp_path / "small")
+    is_told(demo(tmp_path, "--fast"), run := tmp_path / "small")
+    for what in ("policy", "reward"):
+        manifest = ROOT / "policies/shipped/drawer" / what / "manifest.json"
+        assert (run / "models" / what / "manifest.json").read_bytes() == manifest.read_bytes()

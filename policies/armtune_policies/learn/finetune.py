@@ -88,10 +88,10 @@ class PracticeParams(Checked):
     aim_m: float = num(
         0.0,
         low=0.0,
-        high=0.05,
+        high=0.02,
         doc="how far off a try takes its tool to be, per failure since the last success [m]; 0: never",
     )
-    aim_most_m: float = num(0.02, low=0.0, high=0.2, doc="the most of it [m], each a standard deviation along an axis")
+    aim_most_m: float = num(0.02, low=0.0, high=0.05, doc="the most of it [m], each a standard deviation along an axis")
     stall_steps: int = num(5, low=1, high=1000, doc="steps without motion after which an episode has failed")
     stall: float = num(
         0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]; 0: never fails one"

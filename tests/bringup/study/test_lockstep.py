@@ -70,16 +70,36 @@ def test_practice_that_waits_for_something_else_is_ended_with_its_reason() -> No
 
 @pytest.mark.parametrize("latches", [[FROZEN], [FROZEN, LOST]])
 def test_arm_that_pressed_against_something_is_armed_again_and_counted(latches: list[str]) -> None:
-    client, freed = Client(), list[int]()
-    person, client.latches = Person(0, Counts, lambda: freed.append(1)), list(latches)
+    client, freed = Client(), list[str]()
+    person, client.latches = Person(0, Counts, freed.append), list(latches)
     person.hear(state("paused", "gate", "waits for the gate"))
     person.help(client)
     person.help(client)
-    assert (client.armed, client.latches, client.laid, freed) == (1, [], [], [1])
+    assert (client.armed, client.latches, client.laid, freed) == (1, [], [], ["lifts"])
+
+
+def test_arm_that_is_freed_in_vain_ends_practice() -> None:
+    counts, client = Counts(steps=7), Client()
+    person = Person(0, lambda: counts)
+
+    def pressed() -> None:
+        client.latches = [FROZEN]
+        person.hear(state("paused", "gate", "waits for the gate: joint states frozen"))
+        person.help(client)
+
+    for _ in range(3):
+        pressed()
+    counts.steps = 8  # it acted since
+    pressed()
+    assert client.armed == 4
+    pressed()
+    pressed()
+    with pytest.raises(GraphStopped, match="joint states frozen"):
+        pressed()
 
 
 @pytest.mark.parametrize("latches", [[], ["stop requested"], [FROZEN, "e-stop pressed"]])
-def test_stop_that_somebody_asked_for_ends_practice(latches: list[str]) -> None:
+def test_gate_that_stopped_for_more_than_pressing_ends_practice(latches: list[str]) -> None:
     client, person = Client(), Person(0, Counts)
     client.latches = list(latches)
     person.hear(state("paused", "gate", "waits for the gate: stop requested"))

@@ -65,10 +65,6 @@ class RewardParams(Checked):
         NONE, of=(NONE, *PRESETS), doc="simulation only: answers made as bad as the paper's, by its task"
     )
     noise_correlation: float = num(CORRELATION, low=0.0, high=0.999, doc="of an error with the same one a step later")
-    aim_m: float = num(
-        0.0, low=0.0, high=0.02, doc="how far off a try of practice is aimed, per failure since the last success [m]"
-    )
-    aim_most_m: float = num(0.02, low=0.0, high=0.05, doc="the most of it [m], a standard deviation along each axis")
     providers: tuple[str, ...] = text(PROVIDERS, doc="execution providers to try; the quickest that is right is taken")
     worker: str = text("", doc="interpreter or socket of an inference worker; blank: a GPU in a child, else here")
     half: bool = text(False, doc="TensorRT may compute in half precision, within 1 % of what it should answer")

@@ -10,6 +10,7 @@ from armtune_safety.settings import RobotParams
 
 SHIFTS = ("none", "camera", "object", "friction", "light")
 ANY_TABLE = -1
+"""``table``: each scene is of another one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,9 @@ def run_demo(overrides: Sequence[str], fast: bool = False, say: Callable[[str], 
     learning = read_overrides([*(FAST if fast else WHOLE), *overrides])
     config, task = learning.config, learning.config.task
     stem = config.experiment.name or f"demo-{task.name}{'-fast' if fast else ''}"
+    e = config.experiment
+    if learning.practice or e.episodes or not e.steps:
+        raise ConfigError("the demo practises experiment.steps=N control steps, N > 0; neither episodes nor practice.*")
     cloned = shipped(config, "policy") if fast else None
     if fast and cloned is None:
         raise ConfigError(f"--fast: nothing is shipped for task {task.name} and these cameras; leave it away")
@@ -85,8 +88,8 @@ def run_demo(overrides: Sequence[str], fast: bool = False, say: Callable[[str], 
 
 def in_use(folder: Folder, first: Policy) -> Policy:
     """Return the policy that the last episode of practice was acted by: the first one, or with a head made since."""
-    episodes = list_episodes(folder.root)
-    version = read_episode(episodes[-1]).policy_version if episodes else ""
+    acted = (read_episode(path).policy_version for path in reversed(list_episodes(folder.root)))
+    version = next(filter(None, acted), "")  # an episode that ended before its first step names none
     for head in (folder.root / "models").glob("head-*"):
         if has(head) and load_manifest(head).version == version:
             return first.with_head(head)

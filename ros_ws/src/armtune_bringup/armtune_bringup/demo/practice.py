@@ -1,4 +1,4 @@
-"""Practice through the ROS graph, in lockstep, in one scene that nobody lays anew unless practice is stuck."""
+"""Practice through the ROS graph, in lockstep; what a person would do there, ``lockstep.Person`` does."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from armtune_bringup.compose import config_hash
 from armtune_bringup.report import page, plots
 from armtune_bringup.report.facts import Practised, Rate
 from armtune_bringup.settings import Config
-from armtune_bringup.study.lockstep import so_far
+from armtune_bringup.study.lockstep import helped
 from armtune_policies.contract import DIRECTIONS
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.episode_reader import list_episodes, read_episode
@@ -61,7 +61,7 @@ def write_report(config: Config, folder: Folder, policies: Mapping[str, Policy],
             name = f"videos/{direction}-{label}.mp4"
             write_whole(folder.root / name, film(config, policy, direction, label, scenes))
             videos.append((name, f"{direction}, {label} practice"))
-    steps, counts = sum(e.steps for e in episodes), so_far(folder.root)
+    steps, by_hand = sum(e.steps for e in episodes), helped(folder.root)
     facts: dict[str, Any] = {
         "task": config.task,
         "run_id": config.experiment.name,
@@ -70,8 +70,7 @@ def write_report(config: Config, folder: Folder, policies: Mapping[str, Policy],
         "episodes": episodes,
         "steps": steps,
         "minutes": steps * period_s / 60.0,
-        "resets": counts.resets,
-        "lifts": counts.lifts,
+        "by_hand": by_hand,
         "labels": labels,
         "rates": found,
         "versions": list(dict.fromkeys(e.policy_version for e in episodes)),

@@ -27,8 +27,10 @@ from armtune_policies.store.nouns import GATE, PAUSED, SCENE
 from armtune_runtime.practising import KeptCounts
 from armtune_safety.failsafe import PRESSED
 
-LIFTS = "lifts.json"
-"""Counted here: no node knows that a person was at the arm."""
+HELPED = "person.json"
+"""How often the scene was laid and the arm freed: counted here, for no node knows that a person was there."""
+MOST_IN_VAIN = 3
+"""Times in a row that the arm is freed without a step made since."""
 Judge = Callable[[int], AbstractContextManager[None]]
 """Given the ROS domain, what runs beside the graph."""
 OnEpisode = Callable[[Counts, int, float], None]
@@ -46,14 +48,18 @@ class Person:
     Anything else that stops practice ends it, a stop that somebody asked for above all.
     """
 
-    def __init__(self, seed: int, counts: Callable[[], Counts], on_lift: Callable[[], None] = lambda: None) -> None:
-        self._seed, self._counts, self._on_lift = seed, counts, on_lift
+    def __init__(
+        self, seed: int, counts: Callable[[], Counts], on_help: Callable[[str], None] = lambda how: None
+    ) -> None:
+        self._seed, self._counts, self._on_help = seed, counts, on_help
         self._wanted: tuple[str, str] | None = None
+        self._freed_at: list[int] = []
 
     def lay(self, client: Any) -> None:
         """Lay another scene, in which the direction that comes next is to be done."""
         counts = self._counts()
         seed = int(np.random.default_rng([self._seed, 2, counts.resets, counts.episodes]).integers(2**31))
+        self._on_help("laid")
         client.reset_world(seed, counts.direction)
 
     def hear(self, state: Any) -> None:
@@ -75,15 +81,16 @@ class Person:
         return False
 
     def _freed(self, client: Any) -> bool:
-        """Clear and arm a gate that stopped for nothing but pressing; return whether that was so."""
-        latches = client.gate().latches
-        if not latches or not set(latches) <= PRESSED:
+        """Clear and arm a gate that stopped for nothing but pressing; return whether that was so and could be done."""
+        latches, steps = client.gate().latches, self._counts().steps
+        if not latches or not set(latches) <= PRESSED or self._freed_at[-MOST_IN_VAIN:] == [steps] * MOST_IN_VAIN:
             return False
-        for latch in latches:
-            client.clear(latch)
-        client.arm_when_ready(START_S)
-        self._on_lift()
-        return True
+        self._freed_at.append(steps)
+        self._on_help("lifts")
+        try:
+            return not any(client.clear(latch) for latch in latches) and client.arm_when_ready(START_S) is None
+        except TimeoutError:
+            return False
 
 
 def practised(
@@ -106,7 +113,7 @@ def practised(
         What the whole run came to.
 
     Raises:
-        GraphStopped: when the graph gives up, practice waits for more than a scene, or Ctrl-C came.
+        GraphStopped: when the graph gives up, practice wants more of a person than that, or Ctrl-C came.
     """
     config = replace(config, experiment=replace(config.experiment, time="lockstep", rest_s=0.0))
     run = begin(config)
@@ -115,8 +122,8 @@ def practised(
     from armtune_bringup.client_node import Client
 
     counts = lambda: so_far(folder)  # noqa: E731
-    lifted = lambda: write_json(folder / LIFTS, {"lifts": counts().lifts + 1})  # noqa: E731
-    person, quiet, told = Person(config.experiment.seed, counts, lifted), list[str](), Told(counts, on_episode)
+    noted = lambda how: write_json(folder / HELPED, {**(had := helped(folder)), how: had[how] + 1})  # noqa: E731
+    person, quiet, told = Person(config.experiment.seed, counts, noted), list[str](), Told(counts, on_episode)
     rows = [changed(row) for row in graph(config, "sim", run)]
     with interrupted() as asked, Runner(rows, folder, domain, quiet.append) as runner, judge(domain):
 
@@ -142,8 +149,13 @@ def practised(
 
 def so_far(run: Path) -> Counts:
     """Return what the practice of a run folder came to, with how often its arm had to be freed."""
-    lifts = read_json(run / LIFTS)["lifts"] if (run / LIFTS).is_file() else 0
-    return replace(KeptCounts(run).counts, lifts=lifts)
+    return replace(KeptCounts(run).counts, lifts=helped(run)["lifts"])
+
+
+def helped(run: Path) -> dict[str, int]:
+    """Return how often a person ``laid`` the scene and ``lifts`` freed the arm, beginnings included."""
+    found = read_json(run / HELPED) if (run / HELPED).is_file() else {}
+    return {"laid": 0, "lifts": 0, **found}
 
 
 class Told:
