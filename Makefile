@@ -20,7 +20,7 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 help: ## list what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-demo: build ## a simulated arm practises a task pair by itself (FAST=1: three minutes, shipped checkpoint)
+demo: build ## a simulated arm practises a task pair by itself (FAST=1: a few minutes, shipped checkpoint)
 	$(VENV)/bin/armtune demo $(if $(FAST),--fast) $(ARGS)
 
 # What fails is tried anew and listed as a rerun: bounds in real time depend on what else a machine does. What a row says

@@ -31,7 +31,7 @@ def demo(folder: Path, *more: str) -> str:
 
 
 def is_told(said: str, run: Path) -> None:
-    """Check what a run leaves: rates, films, a page with every episode, as many steps as were asked for."""
+    """Check what a run leaves: rates, films, a page with every episode."""
     for direction in ("forward", "backward"):
         for label in ("before", "after"):
             assert f"{direction:<9} {label:<7} " in said

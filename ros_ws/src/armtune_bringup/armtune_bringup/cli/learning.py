@@ -106,7 +106,7 @@ def finetune(
 
 def demo(
     overrides: Overrides = None,
-    fast: Annotated[bool, typer.Option("--fast", help="from a shipped checkpoint, three minutes")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="from a shipped checkpoint, a few minutes")] = False,
 ) -> None:
     """Show it all in one folder with a report. A simulated arm practises a task pair by itself."""
     from armtune_bringup.demo import run_demo
