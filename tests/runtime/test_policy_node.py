@@ -85,21 +85,19 @@ def test_try_after_a_failure_is_aimed_elsewhere_and_what_is_recorded_is_where_th
 ) -> None:
     world, aim = up(stack, model, aim_m=0.01), Aim(0.01, 0.02, 0)
     policy, practice = Policy.load(model, ACTION, OBSERVATION), {"purpose": PRACTICE}
-    for index, outcome in enumerate(("timeout", "aborted", "success", "")):
+    for index, since_success in enumerate((0, 1, 3, 0)):
         name = f"run-{index:05d}"
-        lease = world.act(name, index=index, **practice)
+        lease = world.act(name, index=index, since_success=since_success, **practice)
         world.tick(name, 0, lease, stamp_ns=100 + index)
         world.see(100 + index)
         proposal = stack.wait_for(PROPOSALS, Proposal, lambda p, n=name: p.episode_id == n)
         seen = stack.wait_for(topics.OBSERVATION, Observation, lambda o, n=name: o.episode_id == n)
-        state, off_m = np.asarray(seen.state, np.float32), aim.off_m(index)
+        state, off_m = np.asarray(seen.state, np.float32), aim.off_m(index, since_success)
         assert state[:3] == pytest.approx([0.20, 0.0, 0.17], abs=1e-3)
-        assert off_m.any() == (index in (1, 2)), "straight at first and after a success; an abort is no failure"
+        assert off_m.any() == (since_success > 0), "straight at first and after a success"
         wanted = policy.propose(np.asarray(seen.features, np.float32), shifted(state, off_m), SENTENCE)
         assert list(proposal.values) == pytest.approx(wanted.tolist(), abs=1e-6)
-        if outcome != "aborted":
-            aim.hear(name, outcome == "success")
-        world.episode(name, EpisodeState.ACTING, outcome=outcome, end_step=0, index=index, **practice)
+        world.episode(name, EpisodeState.ACTING, outcome="timeout", end_step=0, index=index, **practice)
 
 
 def test_sequence_rises_when_steps_follow_each_other(stack: Stack, model: Path) -> None:

@@ -9,43 +9,42 @@ known from parameter space (Plappert et al. 2018, arXiv:1706.01905).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
 class Aim:
-    """How far off a try takes its tool to be.
+    """How far off a try takes its tool to be."""
 
-    Args:
-        step_m: Standard deviation along each axis [m], per failure since the last success; 0 for never.
-        most_m: The most of it [m].
-        seed: Of the run.
-    """
-
-    def __init__(self, step_m: float, most_m: float, seed: int) -> None:
-        self._step_m, self._most_m, self._seed = step_m, most_m, seed
-        self._failures, self._heard = 0, ""
-
-    def hear(self, episode_id: str, is_success: bool) -> None:
-        """Take how an episode ended; told twice it counts once."""
-        if episode_id != self._heard:
-            self._heard, self._failures = episode_id, 0 if is_success else self._failures + 1
+    step_m: float
+    """Standard deviation along each axis [m], per failure since the last success; 0 for never."""
+    most_m: float
+    """The most of it [m]."""
+    seed: int
+    """Of the run."""
 
     def width_m(self, failures: int) -> float:
-        """Return the standard deviation along each axis [m] after so many failures."""
-        return min(self._step_m * failures, self._most_m)
+        """Return the standard deviation along each axis [m] after so many failures since the last success."""
+        return min(self.step_m * failures, self.most_m)
 
-    def off_m(self, index: int, failures: int | None = None) -> Floats:
+    def off_m(self, index: int, failures: int) -> Floats:
         """Return by how much [m] (3,) the try of an episode takes its tool to be off, in the frame of the state.
 
-        Args:
-            index: Of the episode in its run: the same index and failures give the same.
-            failures: Since the last success; those heard of without.
+        The same index and failures give the same.
         """
-        width_m = self.width_m(self._failures if failures is None else failures)
-        return np.random.default_rng([self._seed, 5, index]).normal(0.0, width_m, 3).astype(np.float32)
+        return np.float32(self.width_m(failures)) * _drawn(self.seed, index)
+
+
+@lru_cache(maxsize=8)
+def _drawn(seed: int, index: int) -> Floats:
+    """Return standard normal numbers (3,), drawn once an episode: this is on the control path."""
+    return np.random.default_rng([seed, 5, index]).normal(0.0, 1.0, 3).astype(np.float32)
 
 
 def shifted(state: Floats, off_m: Floats) -> Floats:

@@ -84,6 +84,7 @@ class EpisodeState:
     run_id: str = ""
     episode_id: str = ""
     index: int = 0
+    since_success: int = 0
     task: str = ""
     direction: str = ""
     sentence: str = ""

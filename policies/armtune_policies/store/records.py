@@ -17,6 +17,7 @@ _STATE_FIELDS = (
     "run_id",
     "episode_id",
     "index",
+    "since_success",
     "task",
     "direction",
     "sentence",

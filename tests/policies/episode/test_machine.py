@@ -94,6 +94,15 @@ def test_direction_is_flipped_and_said_so_when_one_direction_failed_too_often() 
     assert "flipped without a success" in one.state.reason
 
 
+def test_each_try_is_told_with_how_many_failed_since_the_last_success() -> None:
+    one, told = started(), []
+    for answers in ((NO, NO, NO, NO), (NO, NO, NO, NO), (NO, YES, YES), (NO, NO, NO, NO)):
+        told.append(one.state.since_success)
+        judge(one, *answers)
+        act(one)
+    assert [*told, one.state.since_success] == [0, 1, 2, 0, 1]
+
+
 def test_a_success_that_stood_at_the_start_is_passed_over_uncounted_and_the_other_direction_is_tried() -> None:
     one = started()
     judge(one, YES, YES)

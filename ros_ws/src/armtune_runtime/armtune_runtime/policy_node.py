@@ -117,7 +117,6 @@ class PolicyNode(ManagedNode):
         if state.phase == EpisodeState.READY or state.episode_id != self._episode.episode_id:
             self._seats.at_episode_start(state.purpose == EVALUATION)
         self._episode = state
-        self._thinker.hear(state)
         self._wish()
 
     def _wish(self) -> None:

@@ -19,7 +19,7 @@ from armtune_policies.runtime.onlooker import Onlooker
 from armtune_policies.runtime.policy import Policy, embedding
 from armtune_policies.runtime.providers import Hardware
 from armtune_policies.store.manifest import ModelError
-from armtune_policies.store.nouns import PRACTICE, SUCCESS, TIMEOUT, EpisodeState, Observation
+from armtune_policies.store.nouns import PRACTICE, EpisodeState, Observation
 from armtune_safety.kinematics import Kinematics
 from armtune_safety.settings import RobotParams
 
@@ -92,18 +92,13 @@ class Thinker:
         ready_s = time.perf_counter()
         features = policy.features(images)
         is_practice = episode.purpose == PRACTICE
-        believed = shifted(state, self._aim.off_m(episode.index)) if is_practice else state
+        believed = shifted(state, self._aim.off_m(episode.index, episode.since_success)) if is_practice else state
         proposed = policy.propose(features, believed, episode.sentence)
         if is_practice:
             proposed = self._exploration.strayed(proposed, episode.index, step)
         done_s = time.perf_counter()
         self._took_s.append((ready_s - start_s, done_s - ready_s, seen.age_s))
         return Thought(images, state, features, proposed, ready_s - start_s, done_s - ready_s)
-
-    def hear(self, episode: EpisodeState) -> None:
-        """Take where practice stands: tries are aimed by how the ones before them ended."""
-        if episode.purpose == PRACTICE and episode.outcome in (SUCCESS, TIMEOUT):
-            self._aim.hear(episode.episode_id, episode.outcome == SUCCESS)
 
     @property
     def p50_ms(self) -> dict[str, float]:
