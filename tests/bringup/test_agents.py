@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from armtune_bringup.agents import Learning, pretrain_agent, read_overrides, training_folder
+from armtune_bringup.agents import Learning, encoder_for, gathered, pretrain_agent, read_overrides, training_folder
 from armtune_bringup.compose import compose
 from armtune_bringup.stages import collect_demos
 from armtune_policies.contract import ConfigError
+from armtune_policies.learn.kept import kept_data
+from armtune_policies.learn.offline import OfflineParams
+from armtune_policies.learn.saved import COLUMNS
+from armtune_policies.learn.settings import recipe_params
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.manifest import load_manifest
 from fixtures.tiny_models import tiny_policy
@@ -62,6 +67,20 @@ def test_an_unknown_recipe_or_setting_is_refused(tmp_path: Path, demos: Path) ->
         pretrain_agent(read_overrides(["agent=calq"]), demos, None, tmp_path)
     with pytest.raises(ConfigError, match="OfflineParams: unknown key 'update'; known: checkpoint_every, copies"):
         pretrain_agent(learning(tmp_path / "p", "offline.update=3"), demos, None, tmp_path)
+
+
+def test_what_it_learnt_from_is_kept_beside_its_training(tmp_path: Path, demos: Path) -> None:
+    base, one = encoder(tmp_path), learning(tmp_path / "p", "offline.updates=1")
+    pretrain_agent(one, demos, None, base)
+    kept = kept_data(training_folder(tmp_path / "p"), load_manifest(tmp_path / "p").provenance["data"])
+    frozen = encoder_for(one.config, recipe_params("calql"), base)
+    shown = gathered(one.config, OfflineParams(), demos, None, frozen, lambda what, done, total: None)
+    assert (kept.sentences, kept.episodes, kept.successes) == (shown.sentences, shown.episodes, shown.successes)
+    assert len(kept.trajectories) == len(shown.trajectories) == 4 * (1 + OfflineParams().copies)
+    for ours, theirs in zip(kept.trajectories, shown.trajectories):
+        assert (ours.sentence, ours.imitate, ours.group, ours.weight) == (
+            theirs.sentence, theirs.imitate, theirs.group, theirs.weight)  # fmt: skip
+        assert all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in COLUMNS)
 
 
 def test_training_goes_on_where_it_was_and_ends_in_the_same_policy(tmp_path: Path, demos: Path) -> None:

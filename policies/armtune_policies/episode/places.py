@@ -1,12 +1,14 @@
-"""Where the demonstrations of a run took hold: read off their files once, kept beside them."""
+"""Where demonstrations took hold: read off a run's files once and kept beside them, or beside a training."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from armtune_policies.contract import DIRECTIONS
+from armtune_policies.contract import DIRECTIONS, Direction
 from armtune_policies.store.edits import kept_paths, read_kept
 from armtune_policies.store.files import read_json, write_json
 from armtune_policies.store.nouns import SUCCESS
@@ -24,16 +26,42 @@ def demonstrated(run_folder: Path) -> Grasps:
         ValueError: when an episode file is not what it should be.
     """
     paths = list(kept_paths(run_folder))
-    names, kept = [path.stem for path in paths], Path(run_folder) / KEPT
-    value = read_json(kept) if kept.is_file() else {}
-    if not isinstance(value, dict) or value.get("episodes") != names:
-        value = {"episodes": names, "grasps_m": _read(paths)}
-        write_json(kept, value)
-    return {way: [np.array(at, float) for at in value["grasps_m"][way]] for way in DIRECTIONS}
+    names = [path.stem for path in paths]
+    if _said(run_folder).get("episodes") != names:
+        keep(run_folder, _read(paths), names)
+    return kept_in(run_folder)
 
 
-def _read(paths: list[Path]) -> dict[str, list[list[float]]]:
-    found: dict[str, list[list[float]]] = {way: [] for way in DIRECTIONS}
+def keep(folder: Path, grasps: Grasps, episodes: Sequence[str] = ()) -> None:
+    """Keep places in a folder, and of which episode files they are, where they were read off files."""
+    at_m = {way: [[float(number) for number in at] for at in grasps[way]] for way in DIRECTIONS}
+    write_json(Path(folder) / KEPT, {"episodes": list(episodes), "grasps_m": at_m})
+
+
+def kept_in(folder: Path) -> Grasps:
+    """Return the places kept in a folder; none where nothing was.
+
+    Raises:
+        ValueError: when the file is not what it should be.
+    """
+    said = _said(folder).get("grasps_m", {way: [] for way in DIRECTIONS})
+    try:
+        found = {way: [np.array(at, float) for at in said[way]] for way in DIRECTIONS}
+    except (KeyError, TypeError, ValueError):
+        found = {DIRECTIONS[0]: [np.zeros(0)]}
+    if any(at.shape != (3,) for places in found.values() for at in places):
+        raise ValueError(f"{Path(folder) / KEPT}: expected places of three numbers by direction; remove it")
+    return found
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    path = Path(folder) / KEPT
+    value = read_json(path) if path.is_file() else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _read(paths: list[Path]) -> Grasps:
+    found: dict[Direction, list[Floats]] = {way: [] for way in DIRECTIONS}
     for path in paths:
         episode = read_kept(path)
         rows = episode.complete
@@ -41,5 +69,5 @@ def _read(paths: list[Path]) -> dict[str, list[list[float]]]:
         if episode.outcome == SUCCESS and rows.any():
             at = shut_at(episode.state[rows], episode.allowed[rows, -1])
         if at is not None and episode.direction in found:
-            found[episode.direction].append([float(number) for number in at])
+            found[episode.direction].append(at)
     return found

@@ -39,7 +39,7 @@ class LearnerJob(Checked):
     policy_folder: str = text(doc="whose encoder and head it goes on from")
     run_folder: str = text(doc="episodes are read from here, heads written under models/")
     more_folders: tuple[str, ...] = text((), doc="runs of other robots, read as this one is")
-    demos_folder: str = text("", doc="run with demonstrations to keep learning from; blank for none")
+    demos_folder: str = text("", doc="run with demonstrations to keep learning from; blank: an agent's own")
     cameras: tuple[str, ...] = text(("front",), doc="of the observation spec")
     height_px: int = num(96, low=16, high=512, doc="of the observation spec")
     width_px: int = num(96, low=16, high=512, doc="of the observation spec")

@@ -20,7 +20,7 @@ from armtune_policies.episode.guard import Guard, Reference
 from armtune_policies.runtime.policy import named_sentences
 from armtune_policies.store.edits import read_kept
 from armtune_policies.store.episode_reader import Episode
-from armtune_policies.store.manifest import Manifest, load_model
+from armtune_policies.store.manifest import Manifest, load_model, training_folder
 from armtune_policies.store.nouns import SOLVED
 
 from .actor_export import HeadExporter
@@ -28,6 +28,7 @@ from .agent import Agent
 from .episodes import as_trajectory
 from .export import About
 from .frozen import FrozenEncoder
+from .kept import kept_data
 from .offline import gather, make_agent
 from .pixels import NONE
 from .replay import Replay, mixed, share_now
@@ -78,7 +79,7 @@ class OnlineLearner:
 
     Args:
         policy_folder: As ``armtune pretrain`` wrote it, the training's checkpoint beside it.
-        data: Run folders it was trained on, demonstrations first.
+        data: Run folders it was trained on, demonstrations first; none: what is kept beside its training.
         action: Of the contract.
         observation: Of the contract.
         folder: Where checkpoints go; one that is there is gone on from.
@@ -109,8 +110,11 @@ class OnlineLearner:
         if was.agent.pixels != NONE:
             raise ConfigError(f"policy.folder: {policy_folder} learns from pixels; online it learns on an encoder only")
         encoder = FrozenEncoder(policy_folder, action, observation)
-        pair = (manifest.sentences[0], manifest.sentences[1])
-        found = gather(data, pair, action, encoder, was.offline, was.seed, on_read)
+        if data:
+            pair = (manifest.sentences[0], manifest.sentences[1])
+            found = gather(data, pair, action, encoder, was.offline, was.seed, on_read)
+        else:
+            found = kept_data(training_folder(policy_folder), str(manifest.provenance.get("data")))
         self._embeddings = {name: named_sentences(files, policy_folder)[name] for name in found.sentences}
         self.agent, self._offline = make_agent(found, was.agent, self._embeddings, was.seed)
         named = restore(self.agent, found, policy_folder, was.seed)

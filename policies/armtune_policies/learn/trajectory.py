@@ -6,12 +6,14 @@ next observation where ``follows`` says so; nothing is stored twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from armtune_policies.contract import DIRECTIONS, Direction
+from armtune_policies.episode.nudge import shut_at
 from armtune_policies.store.errors import BadData
 
 Floats = npt.NDArray[np.float32]
@@ -123,6 +125,16 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], source: str, imit
     stops = np.flatnonzero(ends) + 1
     starts = np.concatenate([[0], stops[:-1]])
     return [_piece(arrays, seen, after, terminal, range(a, b), source, imitate) for a, b in zip(starts, stops)]
+
+
+def grasps(trajectories: Iterable[Trajectory]) -> dict[Direction, list[npt.NDArray[np.floating]]]:
+    """Return where the successes of a task pair took hold [m], by direction, (3,) each."""
+    found: dict[Direction, list[npt.NDArray[np.floating]]] = {direction: [] for direction in DIRECTIONS}
+    for one in trajectories:
+        if one.imitate and one.sentence < len(DIRECTIONS):
+            at = shut_at(one.state, (one.action[:, -1] + 1.0) / 2.0)
+            found[DIRECTIONS[one.sentence]] += [] if at is None else [at]
+    return found
 
 
 def _piece(

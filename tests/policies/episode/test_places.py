@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from armtune_policies.contract import Decision, Kind, Mode
-from armtune_policies.episode.places import KEPT, demonstrated
+from armtune_policies.episode.places import KEPT, demonstrated, keep, kept_in
 from armtune_policies.store import nouns
 from armtune_policies.store.episode_writer import EpisodeWriter
 
@@ -37,3 +37,17 @@ def test_successes_alone_say_where_and_what_was_read_is_kept(tmp_path: Path) -> 
     assert len(demonstrated(tmp_path)["forward"]) == 1 and (tmp_path / KEPT).stat().st_mtime_ns == kept
     show(tmp_path, "run-00003", "backward", nouns.SUCCESS, 1)
     assert demonstrated(tmp_path)["backward"][0].tolist() == pytest.approx([0.01, 0.0, 0.1])
+
+
+def test_places_kept_without_files_are_read_as_they_were(tmp_path: Path) -> None:
+    assert kept_in(tmp_path) == {"forward": [], "backward": []}
+    keep(tmp_path, {"forward": [np.array([0.1, 0.2, 0.3])], "backward": []})
+    found = kept_in(tmp_path)
+    assert [at.tolist() for at in found["forward"]] == [[0.1, 0.2, 0.3]] and found["backward"] == []
+
+
+@pytest.mark.parametrize("said", ['{"forward": [[1, 2]], "backward": []}', '{"forward": []}', "[]", '{"forward": 3}'])
+def test_places_that_are_none_are_refused(tmp_path: Path, said: str) -> None:
+    (tmp_path / KEPT).write_text(f'{{"grasps_m": {said}}}')
+    with pytest.raises(ValueError, match=r"grasps.json: expected places of three numbers by direction; remove it"):
+        kept_in(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from armtune_policies.learn.actor_export import HeadExporter, export_actor
 from armtune_policies.learn.export import About, export_policy
 from armtune_policies.learn.frozen import FrozenEncoder
 from armtune_policies.learn.job import LearnerJob
+from armtune_policies.learn.kept import DATA, keep_data
 from armtune_policies.learn.networks import Encoder, Head, seed_everything
 from armtune_policies.learn.offline import OfflineParams, gather, make_agent, training_digest
 from armtune_policies.learn.online import in_order
@@ -84,19 +86,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     agent, replay = make_agent(data, params, embeddings, 0)
     for _ in range(2):
         agent.update(replay.sample(np.random.default_rng(0), 8))
-    named = {"seed": 0, "agent": {**vars(params), "hidden": [16]}, "offline": vars(offline)}
+    named = {"seed": 0, "data": data.digest, "agent": {**vars(params), "hidden": [16]}, "offline": vars(offline)}
     export_actor(home / "policy", agent, frozen, About("agent", ACTION, SPEC, embeddings, named))
     save_training(training_folder(home / "policy"), agent.state(), training_digest(data, params, 0), 2)
+    keep_data(training_folder(home / "policy"), data)
     return home
 
 
 class Asked:
     """A pupil on a run, and what it told."""
 
-    def __init__(self, home: Path, run: Path, **changes: Any) -> None:
+    def __init__(self, home: Path, run: Path, demos: str = "demos", **changes: Any) -> None:
         job = LearnerJob(
-            policy_folder=str(home / "policy"), run_folder=str(run), demos_folder=str(home / "demos"), recipe="online",
-            height_px=32, width_px=32, seed=3, **changes,
+            policy_folder=str(home / "policy"), run_folder=str(run), demos_folder=str(home / demos) if demos else "",
+            recipe="online", height_px=32, width_px=32, seed=3, **changes,
         )  # fmt: skip
         self._out = io.StringIO()
         self.pupil = OnlinePupil(job, self._out)
@@ -125,6 +128,30 @@ def test_exactly_what_is_owed_is_paid_for_what_can_be_learnt_from(trained: Path,
     assert (last["updates"], last["total"], last["steps"]) == (2 * (STEPS - 2), 2 * (2 * STEPS - 2), 2 * STEPS - 2)
     policy = Policy.load(trained / "policy", ACTION, SPEC).with_head(Path(last["folder"]))
     assert policy.version == last["version"] != first["version"]
+
+
+def test_without_its_demonstrations_an_agent_learns_the_same_from_what_its_training_kept(
+    trained: Path, tmp_path: Path
+) -> None:
+    ends = []
+    for name, demos in (("shown", "demos"), ("kept", "")):
+        write(tmp_path / name, "run-00000", nouns.TIMEOUT)
+        one = Asked(trained, tmp_path / name, demos)
+        assert one.refit("run-00000")["updates"] == STEPS
+        ends.append(one.weights)
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_kept_data_that_is_gone_or_changed_is_refused(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "home")
+    data = training_folder(tmp_path / "home" / "policy") / DATA
+    file = next(data.glob("*.safetensors"))
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match="by its hash, got another; start again"):
+        Asked(tmp_path / "home", tmp_path, "")
+    shutil.rmtree(data)
+    with pytest.raises(ValueError, match="no data of the agent's training; name the run it was trained on"):
+        Asked(tmp_path / "home", tmp_path, "")
 
 
 @pytest.mark.fault("F46")

@@ -99,6 +99,7 @@ def pretrain_agent(
     """
     from armtune_policies.learn.crew import ALONE
     from armtune_policies.learn.distributed import run
+    from armtune_policies.learn.kept import keep_data
     from armtune_policies.learn.offline import OfflineParams, training_digest
     from armtune_policies.learn.pretrain import Pretraining
     from armtune_policies.learn.settings import recipe_params
@@ -119,6 +120,8 @@ def pretrain_agent(
     say(table(sets, replay.nbytes))
     with started_log(learning, training_folder(folder), f"pretrain-{config.task.name}", named, resumed, params) as log:
         run(training, crew, _reporter(log, on_step))
+    if frozen.feature_size and crew.size == 1:  # pictures are left in their episodes, and so are parts
+        keep_data(training_folder(folder), data)
     manifest = exported(folder, agent, frozen, embeddings, config, data.digest, offline)
     result = {
         "recipe": params.recipe, "updates": agent.updates, "resumed_from": resumed,

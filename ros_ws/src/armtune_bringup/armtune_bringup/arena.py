@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +9,12 @@ import numpy.typing as npt
 
 from armtune_policies.contract import DIRECTIONS, Direction
 from armtune_policies.episode.memory import Grasps, Memory
-from armtune_policies.episode.nudge import shut_at
 from armtune_policies.learn.scaling import ActionScale
 from armtune_sim.env import ArmEnv, Observation, read
 
 if TYPE_CHECKING:
     from armtune_policies.learn.finetune import Moment
     from armtune_policies.learn.frozen import FrozenEncoder
-    from armtune_policies.learn.trajectory import Trajectory
 
 Floats = npt.NDArray[np.float32]
 
@@ -81,13 +78,3 @@ class SimArena:
         images, state = read(seen)
         kept = {} if self._encoder is None else self._encoder.kept(images)
         return Moment(self._features(images), state, bool(facts["is_success"]), kept)
-
-
-def grasps(trajectories: Iterable[Trajectory]) -> dict[Direction, list[Floats]]:
-    """Return where the successes of a task pair took hold, by direction."""
-    found: dict[Direction, list[Floats]] = {direction: [] for direction in DIRECTIONS}
-    for one in trajectories:
-        if one.imitate and one.sentence < len(DIRECTIONS):
-            at = shut_at(one.state, (one.action[:, -1] + 1.0) / 2.0)
-            found[DIRECTIONS[one.sentence]] += [] if at is None else [at]
-    return found

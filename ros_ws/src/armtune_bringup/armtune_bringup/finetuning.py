@@ -14,7 +14,7 @@ from armtune_policies.store.files import read_json, write_json
 from armtune_policies.store.manifest import load_manifest
 
 from .agents import Learning, OnStep, Say, encoder_for, exported, gathered, keep, made, started_log
-from .arena import SimArena, grasps
+from .arena import SimArena
 from .runs import begin
 from .settings import Config
 from .stages import EVALUATION_SEED, evaluate_policy, make_env
@@ -59,6 +59,7 @@ def finetune_agent(
     from armtune_policies.learn.replay import Replay
     from armtune_policies.learn.tally import table, tally
     from armtune_policies.learn.trained import restore
+    from armtune_policies.learn.trajectory import grasps
 
     config, policy = learning.config, learning.config.policy
     params, practised, shaken = _params(learning)

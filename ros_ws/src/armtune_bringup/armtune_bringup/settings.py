@@ -27,7 +27,7 @@ class ExperimentParams(Checked):
     workstation: tuple[str, ...] = text((), doc="nodes that run on the workstation, the others on the robot")
     time: str = choice("real", of=("real", "lockstep"), doc="lockstep: simulated time, as fast as it goes; sim only")
     demos: int = num(12, low=1, high=10_000, doc="demonstrations to collect per direction")
-    demos_folder: str = text("", doc="run whose demonstrations the learner keeps learning from; blank for none")
+    demos_folder: str = text("", doc="run whose demonstrations the learner keeps learning from; blank: an agent's own")
     demo_variation: float = num(1.0, low=0.0, high=1.0, doc="how much the demonstrations' scenes vary: other tables")
     demo_looks: float = num(0.5, low=0.0, high=1.0, doc="how much camera, light, colours and clutter vary there")
     demo_noise: float = num(0.35, low=0.0, high=2.0, doc="noise of the scripted expert, in parts of the action bounds")

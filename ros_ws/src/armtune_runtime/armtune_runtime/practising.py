@@ -13,10 +13,11 @@ from armtune_policies.episode.conductor import Conductor
 from armtune_policies.episode.counted import counted
 from armtune_policies.episode.course import Counts
 from armtune_policies.episode.machine import NAMES, PracticeMachine
-from armtune_policies.episode.memory import Memory
-from armtune_policies.episode.places import demonstrated
+from armtune_policies.episode.memory import Grasps, Memory
+from armtune_policies.episode.places import demonstrated, kept_in
 from armtune_policies.store.episode_reader import list_episodes, next_index
 from armtune_policies.store.files import read_json, write_json
+from armtune_policies.store.manifest import training_folder
 from armtune_policies.store.nouns import EVALUATION, EVALUATIONS
 
 from .practice_settings import EpisodeNodeParams
@@ -74,5 +75,12 @@ def conductor(p: EpisodeNodeParams, counts: Counts) -> Conductor:
     index, evaluation = next_index(run, p.run_id), next_index(run / EVALUATIONS, p.run_id + NAMES[EVALUATION])
     about = (p.run_id, p.config_hash, index, counts, p.learns, p.calibration_hash, p.time == "real", evaluation)
     machine = PracticeMachine(p.episode, p.task, p.rest_s, *about)
-    memory = Memory(demonstrated(Path(p.demos_folder)) if p.demos_folder and p.mjcf else None)
+    memory = Memory(_grasps(p) if p.mjcf else None)
     return Conductor(p.episode, machine, memory, p.seed, waits_for_sight=p.time == "lockstep")
+
+
+def _grasps(p: EpisodeNodeParams) -> Grasps | None:
+    """Return where demonstrations took hold: of the run that is named, else of the policy's training."""
+    if p.demos_folder:
+        return demonstrated(Path(p.demos_folder))
+    return kept_in(training_folder(Path(p.policy_folder))) if p.policy_folder else None

@@ -15,7 +15,7 @@ from .stack import Overrides
 
 EXAMPLE = (
     "armtune learn --from http://robot:8768 --folder runs/far --token-file token learner=online "
-    "policy.folder=models/calql experiment.demos_folder=runs/shown"
+    "policy.folder=models/calql"
 )
 
 

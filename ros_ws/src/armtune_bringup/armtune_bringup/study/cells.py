@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armtune_bringup.agents import Learning, OnStep, made
-from armtune_bringup.arena import SimArena, grasps
+from armtune_bringup.arena import SimArena
 from armtune_bringup.stages import EVALUATION_SEED
 from armtune_policies.contract import DIRECTIONS, digest
 from armtune_policies.store.files import read_json, write_json
@@ -130,6 +130,7 @@ class SeedStudy:
     def _online(self, folder: Path) -> dict[str, Any]:
         from armtune_policies.learn.finetune import Practice
         from armtune_policies.learn.replay import Replay
+        from armtune_policies.learn.trajectory import grasps
 
         agent, replay = self._trained(self.params, self.offline.updates, self._checkpoint, "offline")
         online = Replay(self.practice.rows, replay.shape, self.params)
