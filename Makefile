@@ -20,8 +20,8 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 help: ## list what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-demo: build ## a simulated arm practises a task pair by itself (FAST=1: a few minutes, shipped checkpoint)
-	$(VENV)/bin/armtune demo $(if $(FAST),--fast) $(ARGS)
+demo: build ## a simulated arm practises a task pair by itself (FAST=1: a few minutes; ANEW=1: demonstrates and trains, too)
+	$(VENV)/bin/armtune demo $(if $(FAST),--fast) $(if $(ANEW),--anew) $(ARGS)
 
 # What fails is tried anew and listed as a rerun: bounds in real time depend on what else a machine does. What a row says
 # never happens is not (`rerun_except` in pyproject.toml).

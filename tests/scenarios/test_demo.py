@@ -13,7 +13,7 @@ from harness import ROOT, own_domain
 
 pytestmark = [pytest.mark.unhurried, pytest.mark.slow]
 
-SMALL = ("demos=1", "failures=1", "evaluations=1", "steps=90", "name=small")
+SMALL = ("evaluations=1", "steps=90", "name=small")
 
 
 def demo(folder: Path, *more: str) -> str:
@@ -43,7 +43,8 @@ def is_told(said: str, run: Path) -> None:
 
 
 def test_main_job_trains_an_agent_practises_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    tiny, run = ("offline.updates=20", "learner.utd=1"), tmp_path / "small"
+    few = ("experiment.demos=1", "experiment.failures=1", "offline.updates=20", "learner.utd=1")
+    tiny, run = ("--anew", *few), tmp_path / "small"
     is_told(demo(tmp_path, *tiny), run)
     heads = sorted((run / "models").glob("head-*"))
     assert heads, "the learner offered nothing"
@@ -55,8 +56,11 @@ def test_main_job_trains_an_agent_practises_and_goes_on_where_it_stopped(tmp_pat
     assert sorted((run / "models").glob("head-*")) == heads
 
 
-def test_main_job_starts_from_what_is_shipped_when_it_is_to_be_fast(tmp_path: Path) -> None:
-    is_told(demo(tmp_path, "--fast"), run := tmp_path / "small")
-    for what in ("policy", "reward"):
-        manifest = ROOT / "policies/shipped/drawer" / what / "manifest.json"
-        assert (run / "models" / what / "manifest.json").read_bytes() == manifest.read_bytes()
+def test_main_job_starts_from_what_is_shipped_where_it_is_not_made_anew(tmp_path: Path) -> None:
+    is_told(demo(tmp_path), run := tmp_path / "small")
+    for made, kept in (("policy", "agent"), ("policy.training", "agent.training"), ("reward", "reward")):
+        there = ROOT / "policies/shipped/drawer" / kept
+        for file in (path.relative_to(there) for path in there.rglob("*") if path.is_file()):
+            assert (run / "models" / made / file).read_bytes() == (there / file).read_bytes()
+    assert list((run / "models").glob("head-*")), "the learner offered nothing"
+    assert not (run / "demos").exists()

@@ -18,14 +18,15 @@ def test_a_finished_run_is_left_alone_and_an_unfinished_one_is_continued(tmp_pat
 
 
 def test_everything_of_a_run_is_placed_in_its_folder(tmp_path: Path) -> None:
-    config, folder = placed(compose([f"experiment.folder={tmp_path}"]), "demo")
+    config, folder = placed(compose([f"experiment.folder={tmp_path}"]), "demo", demonstrates=True)
     assert folder == Folder(tmp_path / "demo")
     assert config.experiment.time == "lockstep"
     places = (config.policy.folder, config.reward.folder, config.experiment.demos_folder)
     assert all(Path(place).is_relative_to(tmp_path / "demo") for place in places)
+    assert not placed(config, "demo", demonstrates=False)[0].experiment.demos_folder
 
 
-@pytest.mark.parametrize("what", ["policy", "reward"])
+@pytest.mark.parametrize("what", ["agent", "policy", "reward"])
 def test_models_are_shipped_for_the_drawer_through_one_camera(what: str) -> None:
     folder = shipped(compose(["task=drawer"]), what)
     assert folder is not None and has(folder)

@@ -23,7 +23,16 @@ def test_what_is_measured_after_practice_is_what_its_last_episode_was_acted_by(t
     assert in_use(Folder(tmp_path / "run"), first).version == older.version
 
 
-def test_demo_that_is_to_be_fast_is_refused_before_anything_is_written_where_nothing_is_shipped(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nothing is shipped for task lid"):
-        run_demo(["task=lid", f"experiment.folder={tmp_path}"], fast=True)
+@pytest.mark.parametrize(("override", "more", "says"), [
+    ("task=lid", {"fast": True}, "no agent is shipped for task lid and these cameras; add --anew"),
+    ("agent.utd=2", {}, "agent.utd=2: the agent that is shipped for drawer is trained already; add --anew"),
+    ("experiment.demos=5", {"fast": True}, "experiment.demos=5: the agent that is shipped for drawer is trained"),
+    ("practice.steps=5", {"anew": True}, "neither episodes nor practice"),
+    ("experiment.steps=0", {"anew": True}, "N > 0"),
+])  # fmt: skip
+def test_what_would_be_ignored_is_refused_before_anything_is_written(
+    tmp_path: Path, override: str, more: dict[str, bool], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        run_demo([override, f"experiment.folder={tmp_path}"], **more)
     assert not list(tmp_path.iterdir())

@@ -106,12 +106,15 @@ def finetune(
 
 def demo(
     overrides: Overrides = None,
-    fast: Annotated[bool, typer.Option("--fast", help="from a shipped checkpoint, a few minutes")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="practise 400 steps and measure little: a few minutes")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="demonstrate and train, also where an agent comes along")
+    ] = False,
 ) -> None:
     """Show it all in one folder with a report. A simulated arm practises a task pair by itself."""
     from armtune_bringup.demo import run_demo
 
-    run_demo(overrides or [], fast)
+    run_demo(overrides or [], fast, anew)
 
 
 EXAMPLES: dict[Callable[..., None], str] = {

@@ -11,7 +11,7 @@ from armtune_policies.contract.paths import config_root
 from armtune_policies.store.manifest import MANIFEST, load_manifest
 
 SHIPPED = "policies/shipped"
-"""Checkpoints in the checkout: the judge of a task, and the policy that ``--fast`` starts from."""
+"""Checkpoints in the checkout: a task's judge, and the agent that practises."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,14 @@ class Folder:
         return self.root / "evaluation" / f"{label}.json"
 
 
-def placed(config: Config, name: str) -> tuple[Config, Folder]:
-    """Return the config with a run's name and models, in simulated time without rests, and its folder."""
+def placed(config: Config, name: str, demonstrates: bool) -> tuple[Config, Folder]:
+    """Return the config with a run's name and models, in simulated time without rests, and its folder.
+
+    One that does not demonstrate learns from what its agent's training kept.
+    """
     folder = Folder(Path(config.experiment.folder).resolve() / name)
-    experiment = replace(config.experiment, name=name, time="lockstep", rest_s=0.0, demos_folder=str(folder.demos))
+    shown = str(folder.demos) if demonstrates else ""
+    experiment = replace(config.experiment, name=name, time="lockstep", rest_s=0.0, demos_folder=shown)
     policy = replace(config.policy, folder=str(folder.policy))
     reward = replace(config.reward, folder=str(folder.reward))
     return replace(config, experiment=experiment, policy=policy, reward=reward), folder
@@ -64,7 +68,7 @@ def has(model: Path) -> bool:
 
 
 def shipped(config: Config, what: str) -> Path | None:
-    """Return the folder of the shipped ``policy`` or ``reward`` for a config's task, cameras and rate, if any."""
+    """Return the folder of a config's ``agent``, ``policy`` or ``reward``, by task, cameras and rate; None for none."""
     folder = config_root().resolve().parent / SHIPPED / config.task.name / what
     wanted = contract_digest(config.policy.action, config.policy.observation)
     return folder if has(folder) and load_manifest(folder).contract == wanted else None

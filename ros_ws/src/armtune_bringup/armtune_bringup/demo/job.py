@@ -22,7 +22,7 @@ from armtune_policies.contract import DIRECTIONS, ConfigError
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.episode_reader import list_episodes, read_episode
 from armtune_policies.store.files import copy_whole, write_json
-from armtune_policies.store.manifest import MANIFEST, load_manifest
+from armtune_policies.store.manifest import MANIFEST, load_manifest, training_folder
 
 from .folder import Folder, free_name, has, placed, shipped
 from .practice import practise
@@ -31,43 +31,53 @@ from .summary import rates, write_report
 BEFORE, AFTER = "before", "after"
 FILMED = 4
 """Held-out scenes in each film, where so many are measured."""
-ALWAYS = ("sim.table=0", "sim.variation=1.0", "sim.looks=0.0", "experiment.demo_looks=0.0", "episode.vote_opening=0.5")
-"""It practises on one table, and is measured on it; demonstrations are of others, in the same light."""
-WHOLE = (
-    *ALWAYS, "experiment.demos=10", "experiment.failures=10", "experiment.steps=3000", "policy.aim_m=0.005",
-    "recorder.evidence=false", "learner=online", "learner.utd=4", "agent=calql", "agent.critics=2",
-    "agent.hidden=[128,128]", "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true", "agent.bc_weight=0.1",
-    "agent.resets_optimiser=false", "offline.updates=10000",
+ALWAYS = (
+    "sim.table=0", "sim.variation=1.0", "sim.looks=0.0", "experiment.demo_looks=0.0", "episode.vote_opening=0.5",
+    "experiment.steps=3000", "policy.aim_m=0.005", "recorder.evidence=false", "learner=online", "learner.utd=4",
 )  # fmt: skip
-"""Settings that an override may change: those of the drawer's study in docs/results.md."""
-FAST = (*ALWAYS, "experiment.demos=6", "experiment.steps=400", "experiment.evaluations=8", "learner=bc")
-"""The same with ``--fast``: a cloned policy that is shipped, refitted to what practice brings."""
+"""It practises on one table, and is measured on it; what was demonstrated is of others, in the same light."""
+ANEW = (
+    "experiment.demos=10", "experiment.failures=10", "agent=calql", "agent.critics=2", "agent.hidden=[128,128]",
+    "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true", "agent.bc_weight=0.1", "agent.resets_optimiser=false",
+    "offline.updates=10000",
+)  # fmt: skip
+"""How an agent is trained: the settings of the drawer's study in docs/results.md, and of the agent that is shipped."""
+FAST = ("experiment.steps=400", "experiment.evaluations=8")
+OF_TRAINING = ("agent", "offline.", "experiment.demo", "experiment.failures", "experiment.recoveries")
+"""Overrides that an agent which is trained already would ignore begin so."""
 
 
-def run_demo(overrides: Sequence[str], fast: bool = False, say: Callable[[str], None] = print) -> Path:
-    """Run every stage that is not done yet; return the run's folder.
+def run_demo(
+    overrides: Sequence[str], fast: bool = False, anew: bool = False, say: Callable[[str], None] = print
+) -> Path:
+    """Run every stage that is not done yet; return the run's folder. Settings may be overridden.
+
+    Args:
+        overrides: Of config and agent.
+        fast: Practise and measure little.
+        anew: Demonstrate and train an agent, also where one is shipped.
+        say: Gets a line for each thing that happens.
 
     Raises:
         ConfigError: for an override that will not do, or where nothing is shipped to be fast with.
         GraphStopped: when practice ends early.
     """
-    learning = read_overrides([*(FAST if fast else WHOLE), *overrides])
+    given = [*ALWAYS, *(FAST if fast else ()), *overrides]
+    config = read_overrides(given).config
+    agent = None if anew else shipped(config, "agent")
+    learning = read_overrides(given if agent else [*ANEW, *given])
+    _check(learning, overrides, agent, fast and not anew)
     config, task = learning.config, learning.config.task
-    stem = config.experiment.name or f"demo-{task.name}{'-fast' if fast else ''}"
-    e = config.experiment
-    if learning.practice or e.episodes or not e.steps:
-        raise ConfigError("the demo practises experiment.steps=N control steps, N > 0; neither episodes nor practice.*")
-    cloned = shipped(config, "policy") if fast else None
-    if fast and cloned is None:
-        raise ConfigError(f"--fast: nothing is shipped for task {task.name} and these cameras; leave it away")
-    config, folder = placed(config, free_name(config, stem))
+    stem = config.experiment.name or "-".join(["demo", task.name, *["fast"] * fast, *["anew"] * anew])
+    config, folder = placed(config, free_name(config, stem), demonstrates=agent is None)
     begin(config)
     say(f"{task.name}: {task.forward} / {task.backward}; everything goes to {folder.root}")
     with Progress() as bar:
         shown = shown_by(bar)
-        _demonstrate(config, folder, shown)
+        if agent is None:
+            _demonstrate(config, folder, shown)
         if not has(folder.policy):
-            _copied(cloned, folder.policy) if cloned else _policy(learning, config, folder, shown)
+            _copied(agent, folder.policy) if agent else _policy(learning, config, folder, shown)
         if not has(folder.reward):
             judge = shipped(config, "reward")
             _copied(judge, folder.reward) if judge else _judge(config, folder, shown)
@@ -84,6 +94,17 @@ def run_demo(overrides: Sequence[str], fast: bool = False, say: Callable[[str], 
             say(f"{direction:<9} {label:<7} {rate}")
     say(f"open {folder.report}")
     return folder.root
+
+
+def _check(learning: Learning, overrides: Sequence[str], agent: Path | None, wants_shipped: bool) -> None:
+    """Refuse what would be ignored, and to be fast with an agent that is not there."""
+    task, e = learning.config.task.name, learning.config.experiment
+    if learning.practice or e.episodes or not e.steps:
+        raise ConfigError("the demo practises experiment.steps=N control steps, N > 0; neither episodes nor practice.*")
+    if agent is None and wants_shipped:
+        raise ConfigError(f"--fast: no agent is shipped for task {task} and these cameras; add --anew to train one")
+    if agent is not None and (vain := [one for one in overrides if one.startswith(OF_TRAINING)]):
+        raise ConfigError(f"{vain[0]}: the agent that is shipped for {task} is trained already; add --anew")
 
 
 def in_use(folder: Folder, first: Policy) -> Policy:
@@ -119,9 +140,13 @@ def _judge(config: Config, folder: Folder, on_step: OnStep) -> None:
 
 
 def _copied(model: Path, into: Path) -> None:
-    into.mkdir(parents=True, exist_ok=True)
-    for file in sorted(model.iterdir(), key=lambda file: file.name == MANIFEST):  # the manifest last
-        copy_whole(file, into / file.name)
+    """Copy a model and the training that is beside it, if one is; the manifest comes last."""
+    for source, target in ((training_folder(model), training_folder(into)), (model, into)):
+        files = [file for file in source.rglob("*") if file.is_file()]
+        for file in sorted(files, key=lambda file: file.name == MANIFEST):
+            there = target / file.relative_to(source)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            copy_whole(file, there)
 
 
 def _measure(config: Config, folder: Folder, label: str, policy: Policy, on_step: OnStep) -> None:
