@@ -5,7 +5,7 @@ acts, an episode looks whether it is solved already; a solved start is passed ov
 One in which nothing moves any more has failed. After ``nudge`` failures the arm itself pushes what it
 failed at before it tries again, for as it is it tends to fail again. A person lays the scene anew only
 after ``rescue`` failures or every ``reset_every`` episodes. All are counted.
-Updates run between episodes, exactly ``utd`` per step, so a run does not depend on the machine.
+Updates run between episodes, exactly ``utd`` per step learnt from, so a run does not depend on the machine.
 The agent's first two sentences are those of forward and backward.
 """
 
@@ -29,7 +29,7 @@ from armtune_policies.store.labels import STEP_REWARD, SUCCESS_REWARD
 
 from .actor_critic import Seen
 from .agent import Agent
-from .online import pay
+from .online import pay, teaches
 from .pixels import in_channels
 from .replay import Replay
 from .saved import load_training, load_trajectory, save_training, save_trajectory
@@ -140,6 +140,7 @@ class Practice:
         self.agent, self.offline, self.online, self.arena = agent, offline, online, arena
         self.params, self.folder, self.digest = params or PracticeParams(), folder, digest
         self.course = Course(self.params.rules)
+        self._learnt = 0
         self._aim = Aim(self.params.aim_m, self.params.aim_most_m, self.params.seed)
         self.losses: dict[str, torch.Tensor] = {}
         """Of the last update."""
@@ -183,7 +184,8 @@ class Practice:
         direction = counts.direction
         moments, actions = self._act(moment, direction)
         is_success = bool(moments[-1].is_success)
-        if any(m.is_success is not None for m in moments[1:]):  # else there is nothing to learn
+        is_known = any(m.is_success is not None for m in moments[1:])
+        if is_known and teaches(is_success, counts.since_success, self.agent.params.failures):
             name = f"episode {counts.episodes} of practice"
             self._store(as_trajectory(moments, actions, DIRECTIONS.index(direction), name))
         self.course.ended(is_success)
@@ -195,9 +197,9 @@ class Practice:
         return self.course.counts
 
     def pay(self) -> None:
-        """Make the updates owed: ``utd`` per step after the warm-up, on what there is by now."""
+        """Make the updates owed: ``utd`` per step learnt from after the warm-up, on what there is by now."""
         p = self.agent.params
-        owed = p.utd * max(self.counts.steps - p.warmup_steps, 0)
+        owed = p.utd * max(self._learnt - p.warmup_steps, 0)
         if len(self.online) or len(self.offline):
             replays = self.offline, self.online
             self.losses = pay(self.agent, replays, self.params.seed, self.counts.updates, owed) or self.losses
@@ -238,9 +240,13 @@ class Practice:
         self.arena.reset(int(np.random.default_rng([self.params.seed, 2, self.counts.resets]).integers(2**31)))
 
     def _store(self, trajectory: Trajectory) -> None:
-        self.online.add(trajectory)
+        self._remember(trajectory)
         if self.folder is not None:
             save_trajectory(self.folder / EPISODES / f"{self.counts.episodes:06d}.safetensors", trajectory)
+
+    def _remember(self, trajectory: Trajectory) -> None:
+        self.online.add(trajectory)
+        self._learnt += int(trajectory.is_step.sum())
 
     def _resume(self, folder: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
         """Take up agent, counts and the episodes there were then; later ones are made again."""
@@ -248,7 +254,7 @@ class Practice:
         self.course.counts = Counts(**about["counts"])
         for path in sorted((folder / EPISODES).glob("*.safetensors")):
             if int(path.stem) < self.counts.episodes:
-                self.online.add(load_trajectory(path))
+                self._remember(load_trajectory(path))
 
 
 def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0, aim: Floats | None = None) -> Floats:

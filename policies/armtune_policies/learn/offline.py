@@ -35,8 +35,8 @@ from .trajectory import BadData, Trajectory
 
 Floats = npt.NDArray[np.float32]
 FREE = {
-    "utd", "offline_share", "offline_share_end", "share_updates", "warmup_steps", "penalty_online", "resets_optimiser",
-    "compiled",
+    "utd", "offline_share", "offline_share_end", "share_updates", "warmup_steps", "penalty_online", "failures",
+    "resets_optimiser", "compiled",
 }  # fmt: skip
 """Settings that change nothing of offline training: practice may have others."""
 GROUPS = (*DIRECTIONS, "failure", "prior")

@@ -74,6 +74,20 @@ def pay(
     return losses
 
 
+def teaches(is_success: bool, failed_before: int, failures: int) -> bool:
+    """Return whether an episode is learnt from: not a failure where practice is stuck.
+
+    Failure after failure in one scene would fill what is learnt from, until the policy no longer tries: it has learnt
+    that nothing it can do there is worth doing.
+
+    Args:
+        is_success: How it ended.
+        failed_before: Tries that failed since the last success.
+        failures: How many of those are learnt from; 0 for all.
+    """
+    return is_success or not failures or failed_before < failures
+
+
 class OnlineLearner:
     """A policy folder's agent, its offline data, and the practice of one run.
 
@@ -149,6 +163,9 @@ class OnlineLearner:
         is_seen = episode.encoder_digest == self._encoder.digest  # else by another encoder, or by none
         features = None if is_seen else self._encoder.features(episode.images)
         one: Trajectory = as_trajectory(episode, self._action, self._sentences, self._encoder.digest, features)
+        is_shown = one.imitate or bool(episode.intervention.any())
+        if not teaches(is_shown, episode.about.since_success, self.agent.params.failures):
+            return 0
         self._online.add(replace(one, images={}))
         return int(one.is_step.sum())
 

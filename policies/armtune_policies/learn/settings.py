@@ -61,6 +61,9 @@ class AgentParams(Checked):
     warmup_steps: int = num(
         0, low=0, high=10_000_000, doc="control steps with the policy frozen; nothing is owed for them"
     )
+    failures: int = num(
+        0, low=0, high=100_000, doc="failures since the last success that are learnt from, later ones not; 0: all are"
+    )
     resets_optimiser: bool = text(False, doc="whether practice starts with fresh Adam moments")
     # the machine
     bf16: bool = text(False, doc="matrix products in bfloat16 (AVX512_BF16, CUDA); losses stay float32")
@@ -75,9 +78,9 @@ class AgentParams(Checked):
 
 
 def named_by(params: AgentParams) -> dict[str, Any]:
-    """Return the settings that name a training: those of images only where it has images."""
-    blind = ("pixels", "shift_px") if params.pixels == "none" else ()
-    return {name: value for name, value in asdict(params).items() if name not in blind}
+    """Return the settings that name a training: those of images only where it has images, a limit where there is one."""
+    unnamed = [*(("pixels", "shift_px") if params.pixels == "none" else ()), *([] if params.failures else ["failures"])]
+    return {name: value for name, value in asdict(params).items() if name not in unnamed}
 
 
 def recipe_params(recipe: str, **changes: Any) -> AgentParams:

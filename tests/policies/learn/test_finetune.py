@@ -60,8 +60,10 @@ class Scripted:
         return Moment(np.zeros(0, np.float32), state, self.verdict(self.now, self.taken))
 
 
-def practise(arena: Scripted | Reacher, folder: Path | None = None, **params: int | float) -> Practice:
-    agent, offline = make("calql", batch=8, hidden=(8, 8))
+def practise(
+    arena: Scripted | Reacher, folder: Path | None = None, failures: int = 0, **params: int | float
+) -> Practice:
+    agent, offline = make("calql", batch=8, hidden=(8, 8), failures=failures)
     given = PracticeParams(**{"steps": 40, "episode_steps": 5, **params})
     return Practice(agent, offline, Replay(2000, SHAPE, agent.params), arena, given, folder, "x")
 
@@ -72,6 +74,21 @@ def test_success_hands_over_and_failure_tries_again() -> None:
     begun = [way for way in arena.begun if way != "nudge"]
     assert begun[:5] == ["forward", "backward", "backward", "backward", "forward"]
     assert counts.successes_forward == 3 and counts.successes_backward == 0 and counts.forced == 2
+
+
+def test_of_failures_in_a_row_the_first_alone_teach_also_after_a_kill(tmp_path: Path) -> None:
+    """Two are learnt from, three are not, then a success is, and the two failures after it."""
+    arena = Scripted(lambda direction, taken: len(arena.begun) == 6 and taken >= 5)
+    arena.nudge = lambda seed: None
+    practice = practise(arena, tmp_path, failures=2, patience=99, steps=30, checkpoint_every=1)
+    counts = practice.run()
+    stored = sorted(path.stem for path in (tmp_path / EPISODES).glob("*.safetensors"))
+    assert (counts.episodes, stored, counts.updates) == (6, ["000000", "000001", "000005"], 15)
+    again = practise(arena, tmp_path, failures=2, patience=99, steps=45, checkpoint_every=1)
+    counts = again.run()
+    stored = sorted(path.stem for path in (tmp_path / EPISODES).glob("*.safetensors"))
+    assert (counts.episodes, stored[3:], counts.updates) == (9, ["000006", "000007"], 25)
+    assert again.online.added == 5 * 5 + 4  # a failure keeps what was seen last, too
 
 
 def test_tries_after_failures_are_aimed_elsewhere_and_stored_where_the_arm_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,8 @@ from armtune_policies.learn.settings import recipe_params
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store import nouns
 from armtune_policies.store.episode_writer import EpisodeWriter
-from armtune_policies.store.manifest import load_manifest, training_folder
+from armtune_policies.store.files import read_json, write_json
+from armtune_policies.store.manifest import MANIFEST, load_manifest, training_folder
 
 ACTION, SPEC = ActionSpec(), ObservationSpec(height_px=32, width_px=32)
 SENTENCES = ("open the drawer", "close the drawer")
@@ -52,10 +53,13 @@ def write(
     unknown: int = 0,
     version: str = "first",
     source: str = "policy",
+    since_success: int = 0,
 ) -> None:
     """An episode of random steps, a step every period; the last ``unknown`` ones have no reward."""
     rng = np.random.default_rng(sum(map(ord, name)))
-    about = nouns.EpisodeState(run_id="run", episode_id=name, sentence=SENTENCES[0], direction="forward")
+    about = nouns.EpisodeState(
+        run_id="run", episode_id=name, sentence=SENTENCES[0], direction="forward", since_success=since_success
+    )
     writer = EpisodeWriter(run / "episodes", about)
     for step in range(STEPS):
         stamp = step * round(ACTION.period_s * 1e9)
@@ -140,6 +144,30 @@ def test_without_its_demonstrations_an_agent_learns_the_same_from_what_its_train
         assert one.refit("run-00000")["updates"] == STEPS
         ends.append(one.weights)
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_failures_of_an_arm_that_is_stuck_teach_nothing_but_for_what_a_person_showed(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, home := tmp_path / "home")
+    said = read_json(home / "policy" / MANIFEST)
+    said["provenance"]["agent"]["failures"] = 2
+    write_json(home / "policy" / MANIFEST, said)
+    run, paid = tmp_path / "run", []
+    for name, outcome, since_success, source in (
+        ("run-00000", nouns.TIMEOUT, 1, "policy"),
+        ("run-00001", nouns.TIMEOUT, 2, "policy"),
+        ("run-00002", nouns.TIMEOUT, 3, "teleop"),
+        ("run-00003", nouns.TIMEOUT, 4, "policy"),
+    ):
+        write(run, name, outcome, source=source, since_success=since_success)
+    one = Asked(home, run)
+    for number in range(4):
+        paid.append(one.refit(f"run-{number:05d}")["updates"])
+    assert paid == [STEPS, 0, STEPS, 0]
+    again = Asked(home, run)
+    assert all(torch.equal(one.weights[name], again.weights[name]) for name in one.weights)
+    assert again.pupil._learner._online.added == one.pupil._learner._online.added
 
 
 def test_kept_data_that_is_gone_or_changed_is_refused(trained: Path, tmp_path: Path) -> None:
