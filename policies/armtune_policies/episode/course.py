@@ -115,9 +115,9 @@ class Course:
     def helped(self, move: Move) -> None:
         """Note that a person laid the scene anew: as planned, or because practice was stuck."""
         c = self.counts
-        c.resets, c.since_reset, c.solved_in_a_row = c.resets + 1, 0, 0
+        c.resets, c.since_reset, c.since_success, c.solved_in_a_row = c.resets + 1, 0, 0, 0
         if move == "ask":
-            c.rescues, c.since_success, c.failures_in_a_row = c.rescues + 1, 0, 0
+            c.rescues, c.failures_in_a_row = c.rescues + 1, 0
 
     def _turn(self) -> None:
         self.counts.direction, self.counts.failures_in_a_row = opposite(self.counts.direction), 0

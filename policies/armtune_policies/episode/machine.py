@@ -155,7 +155,7 @@ class PracticeMachine:
     def _enter(self, phase: str, **changes: object) -> list[e.Command]:
         """Change phase: let go of what the old one held, announce, start the new one."""
         self._is_rested = self._is_rested and phase == RESTING
-        changes = {"waits_for": "", "since_success": self.counts.since_success, **changes}
+        changes = {"waits_for": "", **changes}
         left = [e.LetGo()] if self.state.phase in HOLDS and phase not in HOLDS else []
         self.state = replace(self.state, phase=phase, **changes)  # type: ignore[arg-type]
         starts: dict[str, e.Command] = {
@@ -267,6 +267,7 @@ class PracticeMachine:
             READY,
             episode_id=f"{self.state.run_id}{NAMES.get(self._limit.purpose, '')}-{index:05d}",
             index=index,
+            since_success=self.counts.since_success,
             purpose=self._limit.purpose,
             direction=direction,
             sentence=self._task.sentence(direction),

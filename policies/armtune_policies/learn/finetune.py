@@ -249,12 +249,14 @@ class Practice:
         self._learnt += int(trajectory.is_step.sum())
 
     def _resume(self, folder: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
-        """Take up agent, counts and the episodes there were then; later ones are made again."""
+        """Take up agent, counts and the episodes there were then; later ones go, they are made again."""
         self.agent.restore(tensors)
         self.course.counts = Counts(**about["counts"])
         for path in sorted((folder / EPISODES).glob("*.safetensors")):
             if int(path.stem) < self.counts.episodes:
                 self._remember(load_trajectory(path))
+            else:
+                path.unlink()
 
 
 def acted(agent: Agent, moment: Moment, sentence: int, spread: float = 0.0, aim: Floats | None = None) -> Floats:

@@ -50,6 +50,7 @@ class LearnerJob(Checked):
     learning_rate: float = num(3e-4, low=1e-6, high=1e-1, doc="step size of the optimiser")
     prior_folder: str = text("", doc="online: run with episodes of other tasks the agent was trained on, too")
     utd: int = num(1, low=0, high=100, doc="online: updates owed per control step of practice")
+    failures: int = num(0, low=0, high=100_000, doc="online: failures since the last success that teach; 0: all do")
     rows: int = num(200_000, low=100, high=100_000_000, doc="online: steps of practice kept")
     seed: int = num(0, low=0, high=2**31 - 1, doc="of batches and noise")
     pause_unknown: int = num(3, low=1, high=1000, doc="no refit after so many last steps of unknown reward")

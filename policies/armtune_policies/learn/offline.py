@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from armtune_policies.contract import DIRECTIONS, STATE_NAMES, ActionSpec, Checked, digest, num, text
+from armtune_policies.contract import DIRECTIONS, STATE_NAMES, ActionSpec, Checked, Direction, digest, num, text
 from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.labels import LabelSet, check_labels, chosen_labels
 
@@ -31,7 +31,7 @@ from .pixels import NONE, Frame
 from .replay import Replay, RowShape
 from .settings import AgentParams, named_by
 from .sources import Source, sources
-from .trajectory import BadData, Trajectory
+from .trajectory import BadData, Trajectory, grasps
 
 Floats = npt.NDArray[np.float32]
 FREE = {
@@ -78,6 +78,11 @@ class Offline:
     """Names the files, the encoder, the sentences and the copies."""
     episodes: int
     successes: int
+
+    @property
+    def grasps(self) -> dict[Direction, list[npt.NDArray[np.floating]]]:
+        """Where successes of the pair took hold."""
+        return grasps(self.trajectories)
 
 
 def gather(

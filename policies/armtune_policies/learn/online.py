@@ -74,18 +74,18 @@ def pay(
     return losses
 
 
-def teaches(is_success: bool, failed_before: int, failures: int) -> bool:
+def teaches(is_worth: bool, failed_before: int, failures: int) -> bool:
     """Return whether an episode is learnt from: not a failure where practice is stuck.
 
     Failure after failure in one scene would fill what is learnt from, until the policy no longer tries: it has learnt
     that nothing it can do there is worth doing.
 
     Args:
-        is_success: How it ended.
-        failed_before: Tries that failed since the last success.
+        is_worth: Whether it succeeded, or a person showed something in it.
+        failed_before: Tries that failed since the last success or fresh scene, in both directions together.
         failures: How many of those are learnt from; 0 for all.
     """
-    return is_success or not failures or failed_before < failures
+    return is_worth or not failures or failed_before < failures
 
 
 class OnlineLearner:
@@ -98,6 +98,7 @@ class OnlineLearner:
         observation: Of the contract.
         folder: Where checkpoints go; one that is there is gone on from.
         utd: Updates owed per step.
+        failures: How many since the last success are learnt from; see ``teaches``.
         rows: Steps of practice kept; the oldest go first.
         seed: Of batches.
         on_read: Told how many episodes of the offline data are read, of how many.
@@ -114,13 +115,14 @@ class OnlineLearner:
         observation: ObservationSpec,
         folder: Path,
         utd: int,
+        failures: int,
         rows: int,
         seed: int,
         on_read: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         files = load_model(policy_folder, contract_digest(action, observation), kinds=("policy",))
         manifest = files.manifest
-        was = trained(manifest, policy_folder, {"utd": utd}, {})
+        was = trained(manifest, policy_folder, {"utd": utd, "failures": failures}, {})
         if was.agent.pixels != NONE:
             raise ConfigError(f"policy.folder: {policy_folder} learns from pixels; online it learns on an encoder only")
         encoder = FrozenEncoder(policy_folder, action, observation)
@@ -138,6 +140,8 @@ class OnlineLearner:
         self._folder, self._seed, self._digest = folder, seed, digest([named, named_by(was.agent), rows, seed])
         seen = self._offline.seen_by(self._offline.usable)
         self._exporter = HeadExporter(self.agent, encoder.digest, seen[:, : self._offline.shape.features])
+        self.stuck_since = 0
+        """Failures since the last success, where the newest episode was one of too many; else 0."""
         self.paid = Paid()
         self.guard = Guard(Reference(manifest.version, str(Path(policy_folder).resolve())))
         if (kept := load_training(folder, self._digest)) is None:
@@ -163,8 +167,10 @@ class OnlineLearner:
         is_seen = episode.encoder_digest == self._encoder.digest  # else by another encoder, or by none
         features = None if is_seen else self._encoder.features(episode.images)
         one: Trajectory = as_trajectory(episode, self._action, self._sentences, self._encoder.digest, features)
-        is_shown = one.imitate or bool(episode.intervention.any())
-        if not teaches(is_shown, episode.about.since_success, self.agent.params.failures):
+        is_worth, failed = one.imitate or bool(episode.intervention.any()), episode.about.since_success
+        does_teach = teaches(is_worth, failed, self.agent.params.failures)
+        self.stuck_since = 0 if does_teach else failed + 1
+        if not does_teach:
             return 0
         self._online.add(replace(one, images={}))
         return int(one.is_step.sum())

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from armtune_policies.contract import ConfigError
 from armtune_policies.store.edits import read_kept
 from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.files import write_json
@@ -33,10 +34,13 @@ class OnlinePupil(Pupil):
 
     def __init__(self, job: LearnerJob, out: TextIO) -> None:
         super().__init__(job, out)
+        if job.prior_folder and not job.demos_folder:
+            raise ConfigError("learner.prior_folder: expected experiment.demos_folder beside it; leave both blank to "
+                              "learn from what the training kept, prior data among it")  # fmt: skip
         data = [Path(folder) for folder in (job.demos_folder, job.prior_folder) if folder]
         self._learner = OnlineLearner(
-            Path(job.policy_folder), data, job.action, job.observation, job.run / FOLDER, job.utd, job.rows, job.seed,
-            lambda done, total: self.tell("progress", read=done, of=total),
+            Path(job.policy_folder), data, job.action, job.observation, job.run / FOLDER, job.utd, job.failures,
+            job.rows, job.seed, lambda done, total: self.tell("progress", read=done, of=total),
         )  # fmt: skip
 
     def gather(self) -> None:
@@ -115,9 +119,9 @@ class OnlinePupil(Pupil):
         return Path(guard.reference.folder)
 
     def _why_nothing(self) -> str:
-        guard = self._learner.guard
+        guard, stuck = self._learner.guard, self._learner.stuck_since
         if not guard.is_reverted:
-            return ""
+            return f"{stuck} failures since the last success: learnt from again after one" if stuck else ""
         return f"the arm got worse: back to {guard.reference.version}; offers go on after {guard.rest} episodes"
 
     def _remember(self, path: Path) -> int:

@@ -48,14 +48,16 @@ def load_training(folder: Path, digest: str) -> tuple[dict[str, Tensor], dict[st
     if not path.is_file():
         return None
     about = read_json(path)
-    if about.get("digest") != digest:
+    if not isinstance(about, dict) or about.get("digest") != digest:
+        about = about if isinstance(about, dict) else {}
         raise ValueError(
             f"{path} is of training {about.get('digest')}, this one is {digest};"
             " use another folder, or the same data and settings"
         )
-    state = path.parent / str(about.get("file"))
+    state = path.parent / Path(str(about.get("file"))).name
     if not state.is_file() or file_digest(state) != about.get("sha256"):
         raise ValueError(f"{state}: expected the file that {path.name} names by its hash, got another; start again")
+    check_header(state)
     return load(state.read_bytes()), about
 
 

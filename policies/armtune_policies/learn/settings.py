@@ -78,7 +78,7 @@ class AgentParams(Checked):
 
 
 def named_by(params: AgentParams) -> dict[str, Any]:
-    """Return the settings that name a training: those of images only where it has images, a limit where there is one."""
+    """Return the settings that name a training: those of images where it has images, ``failures`` where it is set."""
     unnamed = [*(("pixels", "shift_px") if params.pixels == "none" else ()), *([] if params.failures else ["failures"])]
     return {name: value for name, value in asdict(params).items() if name not in unnamed}
 

@@ -128,10 +128,11 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], source: str, imit
 
 
 def grasps(trajectories: Iterable[Trajectory]) -> dict[Direction, list[npt.NDArray[np.floating]]]:
-    """Return where the successes of a task pair took hold [m], by direction, (3,) each."""
+    """Return where the successes of a task pair took hold [m], by direction, (3,) each; one of an episode's copies."""
     found: dict[Direction, list[npt.NDArray[np.floating]]] = {direction: [] for direction in DIRECTIONS}
-    for one in trajectories:
-        if one.imitate and one.sentence < len(DIRECTIONS):
+    successes = [one for one in trajectories if one.imitate and one.group != "prior"]
+    for one in {one.source: one for one in successes}.values():
+        if one.sentence < len(DIRECTIONS):
             at = shut_at(one.state, (one.action[:, -1] + 1.0) / 2.0)
             found[DIRECTIONS[one.sentence]] += [] if at is None else [at]
     return found

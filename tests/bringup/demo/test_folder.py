@@ -31,4 +31,6 @@ def test_models_are_shipped_for_the_drawer_through_one_camera(what: str) -> None
     folder = shipped(compose(["task=drawer"]), what)
     assert folder is not None and has(folder)
     assert shipped(compose(["task=bin_sort"]), what) is None
+    assert shipped(compose(["task=drawer", "robot=wxai"]), what) is None
+    assert shipped(compose(["task=drawer", "task.forward=pull it"]), what) is None
     assert shipped(compose(["task=drawer", "camera=sim_wrist", "policy.cameras=[front,wrist]"]), what) is None

@@ -91,6 +91,21 @@ def test_of_failures_in_a_row_the_first_alone_teach_also_after_a_kill(tmp_path: 
     assert again.online.added == 5 * 5 + 4  # a failure keeps what was seen last, too
 
 
+def test_episodes_of_a_life_that_was_killed_are_gone_also_where_nothing_is_stored_in_their_place(
+    tmp_path: Path,
+) -> None:
+    arena = Scripted(lambda direction, taken: False)
+    one = practise(arena, tmp_path, failures=1, patience=99, steps=20, checkpoint_every=1)
+    one.run()
+    folder = tmp_path / EPISODES
+    assert [path.stem for path in folder.glob("*")] == ["000000"]
+    save_trajectory(folder / "000006.safetensors", load_trajectory(folder / "000000.safetensors"))
+    counts = practise(arena, tmp_path, failures=1, patience=99, steps=60, checkpoint_every=1).run()
+    again = practise(arena, tmp_path, failures=1, patience=99, steps=60, checkpoint_every=1)
+    assert counts.episodes == 12 and sorted(path.stem for path in folder.glob("*")) == ["000000", "000004"]
+    assert again.online.added == 2 * 6  # the first, and the first of the scene that was laid when it went on
+
+
 def test_tries_after_failures_are_aimed_elsewhere_and_stored_where_the_arm_was(monkeypatch: pytest.MonkeyPatch) -> None:
     arena = Scripted(lambda direction, taken: False)
     aims: list[np.ndarray] = []

@@ -23,6 +23,7 @@ from armtune_policies.contract import (
     Verdict,
 )
 from armtune_policies.episode.guard import WINDOW
+from armtune_policies.episode.places import kept_in
 from armtune_policies.learn.actor_export import HeadExporter, export_actor
 from armtune_policies.learn.export import About, export_policy
 from armtune_policies.learn.frozen import FrozenEncoder
@@ -30,15 +31,15 @@ from armtune_policies.learn.job import LearnerJob
 from armtune_policies.learn.kept import DATA, keep_data
 from armtune_policies.learn.networks import Encoder, Head, seed_everything
 from armtune_policies.learn.offline import OfflineParams, gather, make_agent, training_digest
-from armtune_policies.learn.online import in_order
+from armtune_policies.learn.online import OnlineLearner, in_order
 from armtune_policies.learn.online_pupil import OnlinePupil
-from armtune_policies.learn.saved import save_training
+from armtune_policies.learn.saved import CHECKPOINT, save_training
 from armtune_policies.learn.settings import recipe_params
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store import nouns
 from armtune_policies.store.episode_writer import EpisodeWriter
 from armtune_policies.store.files import read_json, write_json
-from armtune_policies.store.manifest import MANIFEST, load_manifest, training_folder
+from armtune_policies.store.manifest import load_manifest, training_folder
 
 ACTION, SPEC = ActionSpec(), ObservationSpec(height_px=32, width_px=32)
 SENTENCES = ("open the drawer", "close the drawer")
@@ -149,11 +150,7 @@ def test_without_its_demonstrations_an_agent_learns_the_same_from_what_its_train
 def test_failures_of_an_arm_that_is_stuck_teach_nothing_but_for_what_a_person_showed(
     trained: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(trained, home := tmp_path / "home")
-    said = read_json(home / "policy" / MANIFEST)
-    said["provenance"]["agent"]["failures"] = 2
-    write_json(home / "policy" / MANIFEST, said)
-    run, paid = tmp_path / "run", []
+    run = tmp_path / "run"
     for name, outcome, since_success, source in (
         ("run-00000", nouns.TIMEOUT, 1, "policy"),
         ("run-00001", nouns.TIMEOUT, 2, "policy"),
@@ -161,13 +158,27 @@ def test_failures_of_an_arm_that_is_stuck_teach_nothing_but_for_what_a_person_sh
         ("run-00003", nouns.TIMEOUT, 4, "policy"),
     ):
         write(run, name, outcome, source=source, since_success=since_success)
-    one = Asked(home, run)
-    for number in range(4):
-        paid.append(one.refit(f"run-{number:05d}")["updates"])
-    assert paid == [STEPS, 0, STEPS, 0]
-    again = Asked(home, run)
+    one = Asked(trained, run, failures=2)
+    told = [one.refit(f"run-{number:05d}") for number in range(4)]
+    assert [said["updates"] for said in told] == [STEPS, 0, STEPS, 0]
+    assert told[3]["reason"] == "5 failures since the last success: learnt from again after one"
+    again = Asked(trained, run, failures=2)
     assert all(torch.equal(one.weights[name], again.weights[name]) for name in one.weights)
     assert again.pupil._learner._online.added == one.pupil._learner._online.added
+
+
+def test_prior_data_alone_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"learner.prior_folder: expected experiment.demos_folder beside it"):
+        Asked(trained, tmp_path, "", prior_folder=str(trained / "demos"))
+
+
+def test_the_agent_that_is_shipped_learns_from_what_its_training_kept(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[3] / "policies/shipped/drawer/agent"
+    one = OnlineLearner(shipped, [], ACTION, ObservationSpec(), tmp_path, 1, 4, 1000, 0)
+    one.pay("first", 2)
+    assert one.paid.updates == 2 and one.agent.updates == 10_002
+    places = kept_in(training_folder(shipped))
+    assert all(5 < len(at) == len({tuple(place) for place in at}) <= 20 for at in places.values())
 
 
 def test_kept_data_that_is_gone_or_changed_is_refused(trained: Path, tmp_path: Path) -> None:
@@ -177,6 +188,16 @@ def test_kept_data_that_is_gone_or_changed_is_refused(trained: Path, tmp_path: P
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(ValueError, match="by its hash, got another; start again"):
         Asked(tmp_path / "home", tmp_path, "")
+    shutil.copytree(training_folder(trained / "policy") / DATA, data, dirs_exist_ok=True)
+    said = read_json(data / CHECKPOINT)
+    for bad in (
+        {**said, "trajectories": said["trajectories"][1:]},
+        {**said, "trajectories": 3},
+        {**said, "file": ".."},
+    ):
+        write_json(data / CHECKPOINT, bad)
+        with pytest.raises(ValueError, match="expected"):
+            Asked(tmp_path / "home", tmp_path, "")
     shutil.rmtree(data)
     with pytest.raises(ValueError, match="no data of the agent's training; name the run it was trained on"):
         Asked(tmp_path / "home", tmp_path, "")

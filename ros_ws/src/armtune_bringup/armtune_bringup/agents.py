@@ -120,15 +120,13 @@ def pretrain_agent(
     say(table(sets, replay.nbytes))
     with started_log(learning, training_folder(folder), f"pretrain-{config.task.name}", named, resumed, params) as log:
         run(training, crew, _reporter(log, on_step))
-    if frozen.feature_size and crew.size == 1:  # pictures are left in their episodes, and so are parts
-        keep_data(training_folder(folder), data)
+    keep_data(training_folder(folder), data, crew)
     manifest = exported(folder, agent, frozen, embeddings, config, data.digest, offline)
     result = {
-        "recipe": params.recipe, "updates": agent.updates, "resumed_from": resumed,
+        "recipe": params.recipe, "updates": agent.updates, "resumed_from": resumed, "processes": crew.size,
         "episodes": data.episodes, "successes": data.successes, "transitions": steps,
-        "processes": crew.size, "replay_mb": round(replay.nbytes / 1e6, 2),
         "losses": {k: round(v, 4) for k, v in log.last("loss/").items()}, "skipped": agent.safeguard.skipped,
-        "sets": {name: asdict(one) for name, one in sets.items()},
+        "sets": {name: asdict(one) for name, one in sets.items()}, "replay_mb": round(replay.nbytes / 1e6, 2),
         "policy": manifest.version, "folder": str(folder),
     }  # fmt: skip
     keep(training_folder(folder), result, log, "updates")

@@ -59,7 +59,6 @@ def finetune_agent(
     from armtune_policies.learn.replay import Replay
     from armtune_policies.learn.tally import table, tally
     from armtune_policies.learn.trained import restore
-    from armtune_policies.learn.trajectory import grasps
 
     config, policy = learning.config, learning.config.policy
     params, practised, shaken = _params(learning)
@@ -74,7 +73,7 @@ def finetune_agent(
     env, key = make_env(config), _digest(pretrained, params, practised)
     try:
         practice = Practice(
-            agent, offline, online, SimArena(env, frozen, grasps(data.trajectories)), practised, run / "practice", key
+            agent, offline, online, SimArena(env, frozen, data.grasps), practised, run / "practice", key
         )
         resumed, start = practice.counts.episodes, practice.counts.steps
         with started_log(learning, practice.folder or run, f"practice-{run.name}", key, start, params) as log:

@@ -12,6 +12,8 @@ from armtune_policies.store.manifest import MANIFEST, load_manifest
 
 SHIPPED = "policies/shipped"
 """Checkpoints in the checkout: a task's judge, and the agent that practises."""
+SHIPPED_FOR = "wx250s"
+"""The robot that made them."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,10 @@ def has(model: Path) -> bool:
 
 
 def shipped(config: Config, what: str) -> Path | None:
-    """Return the folder of a config's ``agent``, ``policy`` or ``reward``, by task, cameras and rate; None for none."""
-    folder = config_root().resolve().parent / SHIPPED / config.task.name / what
-    wanted = contract_digest(config.policy.action, config.policy.observation)
-    return folder if has(folder) and load_manifest(folder).contract == wanted else None
+    """Return the folder of the ``agent``, ``policy`` or ``reward`` that a config can use, if one is shipped."""
+    folder, task = config_root().resolve().parent / SHIPPED / config.task.name / what, config.task
+    if config.robot.name != SHIPPED_FOR or not has(folder):
+        return None
+    manifest = load_manifest(folder)
+    is_of_contract = manifest.contract == contract_digest(config.policy.action, config.policy.observation)
+    return folder if is_of_contract and {task.forward, task.backward} <= set(manifest.sentences) else None

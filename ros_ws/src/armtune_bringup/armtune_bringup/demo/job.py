@@ -43,7 +43,7 @@ ANEW = (
 )  # fmt: skip
 """How an agent is trained: the settings of the drawer's study in docs/results.md, and of the agent that is shipped."""
 FAST = ("experiment.steps=400", "experiment.evaluations=8")
-OF_TRAINING = ("agent", "offline.", "experiment.demo", "experiment.failures", "experiment.recoveries")
+OF_TRAINING = ("agent", "offline.", "logs.", "experiment.demo", "experiment.failures", "experiment.recoveries")
 """Overrides that an agent which is trained already would ignore begin so."""
 
 

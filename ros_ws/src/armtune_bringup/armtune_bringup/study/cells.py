@@ -90,7 +90,7 @@ class SeedStudy:
 
     @property
     def control_updates(self) -> int:
-        """Updates of the whole life of a practised agent."""
+        """Updates of the whole life of a practised agent; with ``agent.failures`` the most there can be."""
         return self.offline.updates + self.params.utd * max(self.practice.steps - self.params.warmup_steps, 0)
 
     def _runs(self) -> dict[str, Callable[[Path], dict[str, Any]]]:
@@ -100,10 +100,10 @@ class SeedStudy:
     def _reads(self, name: str) -> list[Any]:
         """Return the settings that a cell depends on."""
         read: dict[str, list[Any]] = {
-            "bc": [asdict(self._bc_params), self.sizes.bc_updates],
+            "bc": [_named(self._bc_params), self.sizes.bc_updates],
             "offline": [self._named],
             "control": [self._named, self.control_updates],
-            "online": [asdict(self.params), self.offline.updates, asdict(self.practice)],
+            "online": [_named(self.params), self.offline.updates, asdict(self.practice)],
         }
         return read[name]
 
@@ -130,11 +130,10 @@ class SeedStudy:
     def _online(self, folder: Path) -> dict[str, Any]:
         from armtune_policies.learn.finetune import Practice
         from armtune_policies.learn.replay import Replay
-        from armtune_policies.learn.trajectory import grasps
 
         agent, replay = self._trained(self.params, self.offline.updates, self._checkpoint, "offline")
         online = Replay(self.practice.rows, replay.shape, self.params)
-        arena = self.sight.arena(grasps(self.data.trajectories))
+        arena = self.sight.arena(self.data.grasps)
         named = digest([self._named, self._reads("online")])
         practice = Practice(agent, replay, online, arena, self.practice, folder, named)
         curve = Curve(folder / "curve.json", self.practice.steps, self.sizes.points)
@@ -188,6 +187,11 @@ class SeedStudy:
                 self.on_step("measuring", done, 2 * episodes)
         arena.env.close()
         return found
+
+
+def _named(params: AgentParams) -> dict[str, Any]:
+    """Return what names a cell; a limit that is not set names none, as before there was one."""
+    return {name: value for name, value in asdict(params).items() if (name, value) != ("failures", 0)}
 
 
 class Curve:

@@ -14,6 +14,7 @@ from armtune_bringup.judging.settings import Judging
 from armtune_bringup.judging.train import train
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import evaluate_policy
+from armtune_policies.contract import digest
 from armtune_policies.episode.counted import counted, minutes
 from armtune_policies.episode.places import demonstrated
 from armtune_policies.runtime.policy import Policy
@@ -21,7 +22,7 @@ from armtune_policies.store.edits import kept_paths
 from armtune_policies.store.manifest import MANIFEST, training_folder
 from armtune_runtime.settings import ONLINE
 
-from .cells import SeedStudy
+from .cells import SeedStudy, _named
 from .lockstep import Judge, OnEpisode, as_row, nobody, practised
 from .sights import Images
 
@@ -50,7 +51,7 @@ class PractisedStudy(SeedStudy):
         if name != CELL:
             return super()._reads(name)
         config, by = self.config, "another" if self.judge else self.config.reward.noise
-        settings = [asdict(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
+        settings = [_named(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
         acted = asdict(replace(config.policy, folder=""))  # how tries are aimed and explore among it
         return [*settings, acted, by, config.reward.folder if self._is_given else ""]
 
@@ -85,15 +86,16 @@ class PractisedStudy(SeedStudy):
         """Return the config of the run below ``folder``, its policy exported and its judge trained."""
         config, demos = self.config, self._images.folder
         demonstrated(demos)  # where to push is then at hand when the graph starts
-        policy = self._exported(self.folder / f"policy-{self._named[:12]}")
+        policy = self._exported(self.folder / f"policy-{digest([self._named, asdict(self.params)])[:12]}")
         reward = replace(config.reward, folder="" if self.judge else str(self._judged_by(demos)))
+        owed = {"utd": self.params.utd, "failures": self.params.failures}
         where, shown = str(folder.resolve()), str(demos.resolve())
         prior = "" if self._images.prior is None else str(self._images.prior.resolve())
         return replace(
             config,
             policy=replace(config.policy, folder=str(policy.resolve())),
             reward=reward,
-            learner=replace(config.learner, recipe=ONLINE, utd=self.params.utd, prior_folder=prior),
+            learner=replace(config.learner, recipe=ONLINE, prior_folder=prior, **owed),
             experiment=replace(config.experiment, folder=where, name="run", demos_folder=shown),
         )
 
@@ -138,7 +140,8 @@ def caught_up(config: Config, run: Path, on_step: OnStep) -> OnlineLearner:
     p, learner, e = config.policy, config.learner, config.experiment
     data = [Path(folder) for folder in (e.demos_folder, learner.prior_folder) if folder]
     one = OnlineLearner(
-        Path(p.folder), data, p.action, p.observation, run / FOLDER, learner.utd, learner.rows, e.seed,
+        Path(p.folder), data, p.action, p.observation, run / FOLDER, learner.utd, learner.failures,
+        learner.rows, e.seed,
         lambda done, total: on_step("reading episodes", done, total),
     )  # fmt: skip
     for path in in_order(one.paid.episodes, list(kept_paths(run))):
