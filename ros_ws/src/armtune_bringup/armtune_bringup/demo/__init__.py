@@ -1,4 +1,4 @@
-"""The main job: demonstrate, pre-train, practise through the ROS graph, measure, report.
+"""The main job: an agent, shipped or trained on demonstrations, practises through the ROS graph; measured, reported.
 
 Every stage leaves a file that says it is done; the same command goes on where it stopped.
 """

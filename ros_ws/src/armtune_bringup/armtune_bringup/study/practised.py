@@ -88,14 +88,15 @@ class PractisedStudy(SeedStudy):
         demonstrated(demos)  # where to push is then at hand when the graph starts
         policy = self._exported(self.folder / f"policy-{digest([self._named, asdict(self.params)])[:12]}")
         reward = replace(config.reward, folder="" if self.judge else str(self._judged_by(demos)))
-        owed = {"utd": self.params.utd, "failures": self.params.failures}
         where, shown = str(folder.resolve()), str(demos.resolve())
         prior = "" if self._images.prior is None else str(self._images.prior.resolve())
         return replace(
             config,
             policy=replace(config.policy, folder=str(policy.resolve())),
             reward=reward,
-            learner=replace(config.learner, recipe=ONLINE, prior_folder=prior, **owed),
+            learner=replace(
+                config.learner, recipe=ONLINE, prior_folder=prior, utd=self.params.utd, failures=self.params.failures
+            ),
             experiment=replace(config.experiment, folder=where, name="run", demos_folder=shown),
         )
 
