@@ -11,7 +11,7 @@ import pytest
 
 from harness import ROOT, own_domain
 
-pytestmark = [pytest.mark.unhurried, pytest.mark.slow]
+pytestmark = [pytest.mark.unhurried, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SMALL = ("evaluations=1", "steps=90", "name=small")
 
@@ -24,7 +24,7 @@ def demo(folder: Path, *more: str) -> str:
             env={**os.environ, "ROS_DOMAIN_ID": str(domain)},
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=550,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
