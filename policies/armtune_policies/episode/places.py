@@ -46,12 +46,9 @@ def kept_in(folder: Path) -> Grasps:
     """
     said = _said(folder).get("grasps_m", {way: [] for way in DIRECTIONS})
     try:
-        found = {way: [np.array(at, float) for at in said[way]] for way in DIRECTIONS}
+        return {way: list(np.array(said[way], float).reshape(len(said[way]), 3)) for way in DIRECTIONS}
     except (KeyError, TypeError, ValueError):
-        found = {DIRECTIONS[0]: [np.zeros(0)]}
-    if any(at.shape != (3,) for places in found.values() for at in places):
-        raise ValueError(f"{Path(folder) / KEPT}: expected places of three numbers by direction; remove it")
-    return found
+        raise ValueError(f"{Path(folder) / KEPT}: expected places of three numbers by direction; remove it") from None
 
 
 def _said(folder: Path) -> dict[str, Any]:

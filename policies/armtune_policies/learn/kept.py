@@ -1,6 +1,6 @@
 """The data of an offline training, beside its checkpoint: an agent can then practise where its demonstrations are not.
 
-Features are kept, not pictures: a tenth of the episodes' size, and nothing is encoded again.
+Features are kept, not pictures: they are smaller, and nothing is encoded again.
 """
 
 from __future__ import annotations

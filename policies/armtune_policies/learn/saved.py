@@ -48,11 +48,10 @@ def load_training(folder: Path, digest: str) -> tuple[dict[str, Tensor], dict[st
     if not path.is_file():
         return None
     about = read_json(path)
-    if not isinstance(about, dict) or about.get("digest") != digest:
-        about = about if isinstance(about, dict) else {}
+    said = about.get("digest") if isinstance(about, dict) else None
+    if said != digest:
         raise ValueError(
-            f"{path} is of training {about.get('digest')}, this one is {digest};"
-            " use another folder, or the same data and settings"
+            f"{path} is of training {said}, this one is {digest}; use another folder, or the same data and settings"
         )
     state = path.parent / Path(str(about.get("file"))).name
     if not state.is_file() or file_digest(state) != about.get("sha256"):

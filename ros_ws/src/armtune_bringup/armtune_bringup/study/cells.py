@@ -100,10 +100,10 @@ class SeedStudy:
     def _reads(self, name: str) -> list[Any]:
         """Return the settings that a cell depends on."""
         read: dict[str, list[Any]] = {
-            "bc": [_named(self._bc_params), self.sizes.bc_updates],
+            "bc": [cell_settings(self._bc_params), self.sizes.bc_updates],
             "offline": [self._named],
             "control": [self._named, self.control_updates],
-            "online": [_named(self.params), self.offline.updates, asdict(self.practice)],
+            "online": [cell_settings(self.params), self.offline.updates, asdict(self.practice)],
         }
         return read[name]
 
@@ -189,7 +189,7 @@ class SeedStudy:
         return found
 
 
-def _named(params: AgentParams) -> dict[str, Any]:
+def cell_settings(params: AgentParams) -> dict[str, Any]:
     """Return what names a cell; a limit that is not set names none, as before there was one."""
     return {name: value for name, value in asdict(params).items() if (name, value) != ("failures", 0)}
 

@@ -22,7 +22,7 @@ from armtune_policies.store.edits import kept_paths
 from armtune_policies.store.manifest import MANIFEST, training_folder
 from armtune_runtime.settings import ONLINE
 
-from .cells import SeedStudy, _named
+from .cells import SeedStudy, cell_settings
 from .lockstep import Judge, OnEpisode, as_row, nobody, practised
 from .sights import Images
 
@@ -51,7 +51,7 @@ class PractisedStudy(SeedStudy):
         if name != CELL:
             return super()._reads(name)
         config, by = self.config, "another" if self.judge else self.config.reward.noise
-        settings = [_named(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
+        settings = [cell_settings(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
         acted = asdict(replace(config.policy, folder=""))  # how tries are aimed and explore among it
         return [*settings, acted, by, config.reward.folder if self._is_given else ""]
 
