@@ -33,7 +33,8 @@ def test_it_is_fitted_once_and_named_by_what_it_is_of(tmp_path: Path) -> None:
     written = (folder / MANIFEST).stat().st_mtime_ns
     assert encoder_of(config, tmp_path, None, may_fit=False) == folder
     assert (folder / MANIFEST).stat().st_mtime_ns == written
-    assert encoder_of(compose([*FEW, "experiment.seed=1"]), tmp_path, None) != folder
+    with pytest.raises(ConfigError, match="that is there already"):
+        encoder_of(compose([*FEW, "experiment.seed=1"]), tmp_path, None, may_fit=False)
 
 
 def test_a_folder_without_episodes_is_refused(tmp_path: Path) -> None:
