@@ -25,6 +25,9 @@ STILL = 0.14
 BLUR_PX = 5
 """Changes are smeared so far: a few episodes pass every place only here and there."""
 
+LEAST = -40.0
+"""Logarithm of the least share: what is far smaller is a denormal number, and those cost three times the rest."""
+
 DARK = 5.0
 """Added to an image's mean, of 255: a black image stays black."""
 
@@ -50,16 +53,17 @@ class Blobs(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[1:3]
-        seen = balanced(image).flatten(1, 2)
+        seen = balanced(image).flatten(1, 2).transpose(1, 2)
         # Channel by channel: |x|^2 - 2 x c + |c|^2 would lose a near colour's distance in rounding.
-        apart = sum((seen[..., i, None] - self.centres[:, i]).square() for i in range(3))
-        share = torch.softmax(-apart / self.spread, dim=2).unflatten(1, (height, width)) * self.weight[..., None]
-        rows, columns = share.sum(dim=2), share.sum(dim=1)
-        size = rows.sum(dim=1)
-        across = torch.linspace(-1, 1, width)[:, None] * columns
-        down = torch.linspace(-1, 1, height)[:, None] * rows
-        middles = torch.cat([across.sum(dim=1), down.sum(dim=1)], dim=1) / (size + FEW_PX).repeat(1, 2)
-        return torch.cat([middles, torch.log(size + FEW_PX)], dim=1)
+        off = [seen[:, i, None] - self.centres[:, i, None] for i in range(3)]
+        near = (off[0] * off[0] + off[1] * off[1] + off[2] * off[2]) / -self.spread
+        share = torch.exp((near - near.amax(dim=1, keepdim=True)).clamp(min=LEAST))
+        share = share * (self.weight.flatten() / share.sum(dim=1, keepdim=True))
+        down, across = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
+        places = torch.stack([across.repeat(height), down.repeat_interleave(width), torch.ones(height * width)], dim=1)
+        sums = share @ places
+        size = sums[..., 2] + FEW_PX
+        return torch.cat([sums[..., 0] / size, sums[..., 1] / size, torch.log(size)], dim=1)
 
 
 class BlobEncoder(nn.Module):
