@@ -1,14 +1,15 @@
-"""Shows practice as it goes, and hears Ctrl-C."""
+"""Shows long work as it goes, and hears Ctrl-C."""
 
 from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,6 +31,34 @@ def interrupted() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+TOLD_S = 30.0
+"""Seconds between two lines where there is no terminal."""
+
+
+class Bars(Progress):
+    """Bars on a terminal; elsewhere, as in a log, a line now and then of whatever moves. Use as a context manager."""
+
+    def __init__(self, *, transient: bool = False, disable: bool = False) -> None:
+        super().__init__(transient=transient, disable=disable or not sys.stdout.isatty())
+        self._tells, self._told_s = self.disable and not disable, time.monotonic()
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        self._tell(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1.0) -> None:
+        super().advance(task_id, advance)
+        self._tell(task_id)
+
+    def _tell(self, task_id: TaskID) -> None:
+        if not self._tells or time.monotonic() - self._told_s < TOLD_S:
+            return
+        self._told_s, task = time.monotonic(), self.tasks[self.task_ids.index(task_id)]
+        of = "" if task.total is None else f" of {task.total:.0f}"
+        left = "" if not task.time_remaining else f", {task.time_remaining / 60:.0f} min left"
+        self.console.out(f"{task.description}: {task.completed:.0f}{of}{left}")
 
 
 class PracticeProgress:

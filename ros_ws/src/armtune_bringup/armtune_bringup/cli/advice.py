@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from armtune_bringup.progress import shown_by
+from armtune_bringup.progress import Bars, shown_by
 
 from .stack import Overrides
 
@@ -43,7 +42,7 @@ def data_select(
     from armtune_bringup.encoding import encoder_of
 
     learning = read_overrides(overrides or [])
-    with Progress() as bar:
+    with Bars() as bar:
         shown = shown_by(bar)
         source = encoder or encoder_of(learning.config, demos, prior, shown)
         value = select_prior(learning, demos, prior, source, out, above, most, shown)
@@ -69,7 +68,7 @@ def advise(
     from armtune_bringup.advice import advise_practice, as_json
     from armtune_bringup.agents import read_overrides
 
-    with Progress() as bar:
+    with Bars() as bar:
         found = advise_practice(read_overrides(overrides or []), demos, run, shown_by(bar))
     value = as_json(found)
     typer.echo(f"policy {found.policy_mean:.0%} of {found.policy_n}, data {found.data_mean:.0%} of {found.data_n}")

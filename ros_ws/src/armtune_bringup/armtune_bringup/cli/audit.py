@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from armtune_bringup.progress import shown_by
+from armtune_bringup.progress import Bars, shown_by
 
 from .stack import Overrides
 
@@ -93,7 +92,7 @@ def finetune(
     from armtune_bringup.judging.settings import read_overrides
 
     judging = read_overrides(overrides or [])
-    with Progress() as bar:
+    with Bars() as bar:
         frames = labelled(judging, run)
         manifest = finetune_judge(judging, frames, model, tune, device, shown_by(bar))
     typer.echo(f"{manifest.version} in {judging.config.reward.folder}")

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
-from armtune_bringup.progress import interrupted, shown_by
+from armtune_bringup.progress import Bars, interrupted, shown_by
 
 from . import measure
 from .listening import listen
@@ -124,7 +123,7 @@ def solve(
         sized = replace(about.board, square_m=square_mm / 1e3, marker_m=about.board.marker_m * size)
         about = replace(about, board=sized)
     base, views = began(robot_id, about.robot, data), read_views(folder)
-    with Progress() as bar:
+    with Bars() as bar:
         show = shown_by(bar)
         result = solve_views(about, look(views, about.board, show), show)
         write_whole(folder / "report.html", report(result, views))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
+from armtune_bringup.progress import Bars
 from armtune_policies.contract import ConfigError, Verdict
 
 from .advice import SELECT_EXAMPLE, data_select
@@ -135,7 +135,7 @@ def data_replay(
     from armtune_policies.store.files import write_whole
 
     config, one = compose(overrides or []), read_kept(episode_path(episode))
-    with Progress(transient=True) as bar:
+    with Bars(transient=True) as bar:
         task = bar.add_task(f"replaying {one.episode_id}", total=None)
         found = replay(config, one, seed, lambda done, total: bar.update(task, completed=done, total=total))
     off_mm, off_deg = 1000 * found.position_m, np.degrees(found.rotation_rad)
@@ -208,7 +208,7 @@ def data_merge(
     """Make one run of several, labels and edits included. Ids used twice and unlike rates or cameras are refused."""
     from armtune_policies.store.combine import merge
 
-    with Progress(transient=True) as bar:
+    with Bars(transient=True) as bar:
         task = bar.add_task("looking at episodes", total=None)
         count = merge(runs, into, lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(json.dumps({"run": str(into), "episodes": count}))
@@ -230,7 +230,7 @@ def data_export(
 
     if pictures not in (PNG, *CODECS):
         raise ConfigError(f"--pictures: expected {', '.join((PNG, *CODECS))}; got {pictures}")
-    with Progress(transient=True) as bar:
+    with Bars(transient=True) as bar:
         task = bar.add_task("exporting", total=len(list((run / "episodes").glob("*.mcap"))))
         shown = ((full_size(one) if full else one, said) for one, said in judged(run, labels))
         done = export(_counted(shown, lambda: bar.advance(task)), out, pictures)
@@ -257,7 +257,7 @@ def data_import(
 
     said = read_contract(contract) if contract else None
     observation = compose(overrides or []).policy.observation
-    with Progress(transient=True) as bar:
+    with Bars(transient=True) as bar:
         task = bar.add_task(f"importing {source.name}", total=None)
         done = import_folder(source, run, name or run.name, said, observation, lambda _: bar.advance(task))
     typer.echo(json.dumps({**asdict(done), "run": str(done.run)}))
@@ -307,7 +307,7 @@ def data_make_prior(
     from armtune_bringup.prior import Made, Variant, make_prior, variants
 
     config = compose(overrides or [])
-    with Progress() as bar:
+    with Bars() as bar:
         tasks = {v: bar.add_task(v.run_id, total=steps) for v in variants(config.task.name)}
 
         def show(variant: Variant, made: Made) -> None:

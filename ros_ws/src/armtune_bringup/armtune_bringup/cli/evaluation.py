@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from armtune_bringup import environment
 from armtune_bringup.compose import compose, config_hash
+from armtune_bringup.progress import Bars
 from armtune_bringup.settings import Config
 from armtune_policies.contract import ConfigError, TaskPair
 from armtune_policies.episode.trials import Trial
@@ -65,7 +65,7 @@ def _in_process(config: Config, folder: Path) -> dict[str, Any]:
     from armtune_policies.runtime.policy import Policy
 
     policy = Policy.load(folder, config.policy.action, config.policy.observation)
-    with Progress() as bar:
+    with Bars() as bar:
         task = bar.add_task("evaluating", total=2 * config.experiment.evaluations)
         results = evaluate_policy(config, policy, on_episode=lambda _seed, _won: bar.advance(task))
     for direction, one in results.items():
@@ -83,7 +83,7 @@ def _on_stack(
     from armtune_bringup.evaluating_node import EvaluatingClient
 
     who = contenders(config, folders)
-    with interrupted() as asked, EvaluatingClient(robot) as graph, Progress() as bar:
+    with interrupted() as asked, EvaluatingClient(robot) as graph, Bars() as bar:
         by_truth = not by_operator and graph.is_simulated()
         path = result or _result_path(config, graph.run_id(), [one.version for one in who])
         ledger = Ledger(path, who, config, by_truth)
@@ -108,7 +108,7 @@ def _result_path(config: Config, run_id: str, versions: list[str]) -> Path:
 class AtTheTable:
     """The person who lays scenes and says what was done; not told which policy acts."""
 
-    def __init__(self, task: TaskPair, bar: Progress) -> None:
+    def __init__(self, task: TaskPair, bar: Bars) -> None:
         self._task, self._bar = task, bar
 
     def lay(self, trial: Trial) -> None:

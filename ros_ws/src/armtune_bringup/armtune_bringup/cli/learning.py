@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from armtune_bringup.progress import shown_by
+from armtune_bringup.progress import Bars, shown_by
 from armtune_bringup.settings import Config
 from armtune_policies.contract import ConfigError
 
@@ -59,13 +58,13 @@ def pretrain(
     if is_arrays(demos):
         if encoder or prior:
             raise ConfigError(f"{demos}: arrays have no pictures and go alone; leave --encoder and --prior away")
-        with Progress() as bar:
+        with Bars() as bar:
             typer.echo(json.dumps(pretrain_arrays(learning, demos, shown_by(bar))))
         return
     from armtune_policies.learn.crew import Crew
 
     crew = Crew.from_environment()
-    with Progress(disable=bool(crew and crew.rank)) as bar:
+    with Bars(disable=bool(crew and crew.rank)) as bar:
         shown = shown_by(bar)
         if encoder is None and learning.agent.get("pixels", "none") == "none":
             encoder = encoder_of(learning.config, demos, prior, shown, may_fit=crew is None)
@@ -79,7 +78,7 @@ def pretrain(
 def _clone(config: Config, demos: Path, policy: Path, reward: Path) -> None:
     from armtune_bringup.stages import pretrain_models
 
-    with Progress() as bar:
+    with Bars() as bar:
         pretrain_models(config, demos, policy, reward, shown_by(bar))
 
 
@@ -99,7 +98,7 @@ def finetune(
     if not in_process:
         raise ConfigError("the agent practises in one process so far: add --in-process, or use armtune practice")
     learning = read_overrides(overrides or [])
-    with Progress() as bar:
+    with Bars() as bar:
         result = finetune_agent(learning, demos, prior, shown_by(bar), bar.console.out)
     typer.echo(json.dumps(result))
 

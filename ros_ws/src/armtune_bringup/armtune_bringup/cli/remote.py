@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from armtune_bringup.compose import compose
-from armtune_bringup.progress import interrupted
+from armtune_bringup.progress import Bars, interrupted
 
 from .stack import Overrides
 
@@ -42,7 +41,7 @@ def learn(
 
     config = compose(overrides or [])
     token = read_secret(token_file or "")
-    with interrupted() as asked, Progress() as bar:
+    with interrupted() as asked, Bars() as bar:
         tasks: dict[str, Any] = {}
 
         def on_bytes(url: str, done: int, of: int) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
-from armtune_bringup.progress import shown_by
+from armtune_bringup.progress import Bars, shown_by
 
 from . import audit
 from .stack import Overrides
@@ -49,7 +48,7 @@ def collect(
 
     defaults = ["sim=varied", "experiment.demos=150", "experiment.failures=19"]
     judging = read_overrides([*defaults, *(overrides or [])])
-    with Progress() as bar:
+    with Bars() as bar:
         collect_frames(judging, run, practice, shown_by(bar))
     typer.echo(f"{run}: {described(labelled(judging, run))}")
 
@@ -114,7 +113,7 @@ def train(
     from armtune_bringup.judging.train import train as train_judge
 
     judging = read_overrides(overrides or [])
-    with Progress() as bar:
+    with Bars() as bar:
         frames = labelled(judging, run, practised or (), labels, with_practice=not plain)
         manifest = train_judge(judging, frames, shown_by(bar), teacher=teacher, label_set=labels)
     folder = judging.config.reward.folder
@@ -133,7 +132,7 @@ def evaluate(run: Run, overrides: Overrides = None, episodes: Episodes = 50) -> 
     from armtune_bringup.judging.settings import read_overrides
 
     judging = read_overrides(["sim=varied", *(overrides or [])])
-    with Progress() as bar:
+    with Bars() as bar:
         found = evaluate_judge(judging, run, episodes, shown_by(bar))
     _table(found)
     name = f"{Path(judging.config.reward.folder).name}-{found['task']}-{found['seed']}-{episodes}.json"
@@ -156,7 +155,7 @@ def tune(
 
     judging = read_overrides(["sim=varied", *(overrides or [])])
     path = out or config_root() / "episode" / "tuned.yaml"
-    with Progress() as bar:
+    with Bars() as bar:
         tried = tune_vote(judging, run, path, episodes, shown_by(bar))
     typer.echo("k of n   open   false stops   misses")
     for one in tried[:8]:
@@ -183,7 +182,7 @@ def teach(
     from armtune_policies.learn.reward.tower import Tower
 
     judging = read_overrides([f"task={task}", f"reward.folder={out}"])
-    with Progress() as bar:
+    with Bars() as bar:
         found = teach_judge(judging, runs, Tower.from_wheel(), TeachParams(frames=frames), shown_by(bar))
     typer.echo(json.dumps(found))
 
@@ -207,7 +206,7 @@ def retrain(
     from armtune_bringup.judging.settings import read_overrides
 
     judging = read_overrides(overrides or [])
-    with Progress() as bar:
+    with Bars() as bar:
         found = retrain_judge(judging, run, practised or (), labels, teacher, updates, shown_by(bar))
     typer.echo(json.dumps(found))
 
@@ -226,7 +225,7 @@ def study(
     from armtune_bringup.judging.study import reward_study
 
     judging = read_overrides(["sim=varied", *(overrides or [])])
-    with Progress() as bar:
+    with Bars() as bar:
         found = reward_study(
             judging, run, episodes, tuple(filter(None, cells.split(","))), shown_by(bar), bar.console.print
         )

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from armtune_bringup.compose import compose, options
-from armtune_bringup.progress import interrupted
+from armtune_bringup.progress import Bars, interrupted
 from armtune_bringup.runs import as_started
 from armtune_bringup.settings import Config
 from armtune_policies.contract import ConfigError, topics
@@ -128,7 +127,7 @@ def _by_expert(config: Config) -> None:
     from armtune_policies.store.nouns import SUCCESS
 
     run = begin(config)
-    with Progress() as bar:
+    with Bars() as bar:
         task = bar.add_task(f"collecting {config.task.name}", total=len(planned(config.experiment)))
         made = collect_demos(config, Path(run.run_folder), run.run_id, lambda _: bar.advance(task))
     there = spans(list_episodes(Path(run.run_folder)))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
+
+from armtune_bringup.progress import Bars
 
 from .stack import Overrides
 
@@ -44,7 +45,7 @@ def study(
     if not all(part.isdecimal() for part in seeds.split(",")):
         raise ConfigError(f"--seeds: expected whole numbers with commas between, got {seeds!r}")
     numbers = [int(part) for part in seeds.split(",")]
-    with Progress() as bar:
+    with Bars() as bar:
         tasks: dict[str, Any] = {}
 
         def telling(seed: int) -> OnStep:

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.progress import Progress
-
 from armtune_bringup.agents import Learning, OnStep, pretrain_agent, read_overrides
 from armtune_bringup.encoding import encoder_of
 from armtune_bringup.judging.frames import labelled
 from armtune_bringup.judging.settings import Judging
 from armtune_bringup.judging.train import train
-from armtune_bringup.progress import shown_by
+from armtune_bringup.progress import Bars, shown_by
 from armtune_bringup.runs import begin
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import collect_demos, evaluate_policy, planned
@@ -72,7 +70,7 @@ def run_demo(
     config, folder = placed(config, free_name(config, stem), demonstrates=agent is None)
     begin(config)
     say(f"{task.name}: {task.forward} / {task.backward}; everything goes to {folder.root}")
-    with Progress() as bar:
+    with Bars() as bar:
         shown = shown_by(bar)
         if agent is None:
             _demonstrate(config, folder, shown)
@@ -86,7 +84,7 @@ def run_demo(
     if so_far(folder.root).steps < config.experiment.steps:
         practise(config, folder, say)
     after = in_use(folder, before)
-    with Progress() as bar:
+    with Bars() as bar:
         _measure(config, folder, AFTER, after, shown_by(bar))
     write_report(config, folder, {BEFORE: before, AFTER: after}, scenes=min(FILMED, config.experiment.evaluations))
     for direction, by_label in rates(folder, (BEFORE, AFTER)).items():

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.progress import Progress
-
+from armtune_bringup.progress import Bars
 from armtune_bringup.settings import Config
 from armtune_bringup.study.lockstep import practised, so_far
 from armtune_policies.contract import DIRECTIONS
@@ -24,7 +23,7 @@ def practise(config: Config, folder: Folder, say: Callable[[str], None]) -> None
         GraphStopped: when the graph gives up, practice wants more of a person than another scene, or Ctrl-C came.
     """
     total, before = config.experiment.steps, so_far(folder.root)
-    with Progress() as bar:
+    with Bars() as bar:
         task = bar.add_task("practice", total=total, completed=before.steps)
 
         def told(now: Counts, steps: int, seconds: float) -> None:
