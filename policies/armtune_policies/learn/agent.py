@@ -154,6 +154,7 @@ class Agent:
     def go_online(self) -> None:
         """Turn from offline data to practice, as the recipe does."""
         self.is_online = True
+        self.safeguard.forget()
         if self.params.resets_optimiser:
             self.optimiser = self._optimiser()
 
@@ -174,7 +175,7 @@ class Agent:
         return {**tensors, "generator": self.generator.get_state(), "counters": counters}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go back to a ``state``.
+        """Go back to a ``state``. One of another kind of device draws on anew: generators are not alike there.
 
         Raises:
             ValueError: when it is of another layout or other networks.
@@ -183,7 +184,7 @@ class Agent:
         moments = {name for name in (*tensors, *ours) if name.startswith("adam.")}
         if wrong := sorted((set(tensors) ^ set(ours)) - moments):
             raise ValueError(f"state of another agent: {wrong[0]!r} is in one of the two only")
-        for name in set(ours) - moments:
+        for name in set(ours) - moments - {"generator"}:
             if tensors[name].shape != ours[name].shape:
                 raise ValueError(f"{name}: expected shape {tuple(ours[name].shape)}, got {tuple(tensors[name].shape)}")
         with torch.no_grad():
@@ -191,7 +192,10 @@ class Agent:
                 ours[name].copy_(tensors[name])
         self.updates, self.is_online = int(tensors["counters"][0]), bool(tensors["counters"][1])
         self.scales = tensors["scales"].clone().to(self.device)
-        self.generator.set_state(tensors["generator"].cpu())
+        if tensors["generator"].shape == ours["generator"].shape:
+            self.generator.set_state(tensors["generator"].cpu())
+        else:
+            self.generator.manual_seed(self.updates)
         self.optimiser = self._optimiser()
         for index, weight in enumerate(self._weights()):
             prefix = f"adam.{index}."

@@ -149,6 +149,7 @@ class Context:
             return q_loss
         clone = self.mean_imitated((action - self.batch.action).square().mean(dim=1))
         now = self.crew.mean(torch.stack([q.detach().abs().mean(), clone.detach()]))
-        self.scales = torch.where(self.scales > 0, torch.lerp(self.scales, now, self.params.scale_rate), now)
+        moved = torch.where(self.scales > 0, torch.lerp(self.scales, now, self.params.scale_rate), now)
+        self.scales = torch.where(now > 0, moved, self.scales)  # nothing worth imitating says nothing of its scale
         q_scale, clone_scale = self.scales.clamp(min=1e-6)
         return q_loss / q_scale + self.params.bc_weight * clone / clone_scale

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from .blobs import BlobEncoder, fit_blobs
 from .export import PARITY_OBSERVATIONS, About, encoder_bytes, golden_rows, parity, write_model
 from .networks import seed_everything
 from .trajectory import BadData
+
+LEAST = 8
+"""Frames of an episode that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,10 @@ class EncoderParams(Checked):
     pixels: int = num(200, low=1, high=10_000, doc="pixels looked at per frame")
 
 
-def some_frames(episodes: Iterable[Episode], count: int, observation: ObservationSpec, most: int) -> Frames:
-    """Return about ``most`` frames of ``count`` episodes, evenly spread.
+def some_frames(read: Callable[[int], Episode], count: int, observation: ObservationSpec, most: int) -> Frames:
+    """Return about ``most`` frames of ``count`` episodes, evenly spread; of very many, some of every so manieth.
+
+    An episode gives ``LEAST`` at least: what moves in it is seen by more than its first frame.
 
     Raises:
         BadData: when images are of another size than the policy's, naming the file.
@@ -49,8 +54,9 @@ def some_frames(episodes: Iterable[Episode], count: int, observation: Observatio
     """
     found: dict[str, list[npt.NDArray[np.uint8]]] = {camera: [] for camera in observation.cameras}
     of: list[npt.NDArray[np.int64]] = []
-    each = -(-most // max(count, 1))
-    for index, episode in enumerate(episodes):
+    each = max(-(-most // max(count, 1)), LEAST)
+    for index in np.unique(np.linspace(0, count - 1, min(count, max(most // LEAST, 1))).astype(int)):
+        episode = read(int(index))
         check_images(episode, observation)
         whole = np.flatnonzero(episode.complete)
         rows = whole[np.linspace(0, len(whole) - 1, min(each, len(whole))).astype(int)] if len(whole) else whole

@@ -29,6 +29,7 @@ from armtune_policies.store.labels import STEP_REWARD, SUCCESS_REWARD
 
 from .actor_critic import Seen
 from .agent import Agent
+from .interrupt import held
 from .online import pay, teaches
 from .pixels import in_channels
 from .replay import Replay
@@ -64,8 +65,8 @@ class Arena(Protocol):
     def reset(self, seed: int) -> None:
         """Make a fresh scene: what a person would do."""
 
-    def nudge(self, seed: int) -> None:
-        """Move what the last episode failed at, as the arm can by itself."""
+    def nudge(self, seed: int) -> bool:
+        """Move what the last episode failed at, as the arm can by itself; return whether it knew where to."""
 
     def begin(self, direction: Direction) -> Moment:
         """Bring the arm home, objects as they are, and start an episode."""
@@ -151,18 +152,21 @@ class Practice:
             self._resume(folder, *found)
 
     def run(self, on_episode: OnEpisode = silent) -> Counts:
-        """Practise until all steps are made and all updates owed for them paid; Ctrl-C leaves a checkpoint."""
-        self._fresh_scene()
-        try:
+        """Practise until all steps are made and all updates owed for them paid.
+
+        Ctrl-C leaves a checkpoint after the episode under way.
+        """
+        if self.counts.steps < self.params.steps:
+            self._fresh_scene()
+        with held() as is_asked:
             while self.counts.steps < self.params.steps:
                 is_success = self.episode()
                 self.pay()
                 on_episode(self.counts, is_success)
-                if self.counts.episodes % self.params.checkpoint_every == 0:
+                if self.counts.episodes % self.params.checkpoint_every == 0 or is_asked():
                     self.save()
-        except KeyboardInterrupt:
-            self.save()
-            raise
+                if is_asked():
+                    raise KeyboardInterrupt
         self.save()
         return self.counts
 
@@ -184,7 +188,7 @@ class Practice:
         direction = counts.direction
         moments, actions = self._act(moment, direction)
         is_success = bool(moments[-1].is_success)
-        is_known = any(m.is_success is not None for m in moments[1:])
+        is_known = any(m.is_success is not None for m in moments[1:]) and not moment.is_success
         if is_known and teaches(is_success, counts.since_success, self.agent.params.failures):
             name = f"episode {counts.episodes} of practice"
             self._store(as_trajectory(moments, actions, DIRECTIONS.index(direction), name))
@@ -232,8 +236,9 @@ class Practice:
         if move in ("ask", "reset"):
             self._fresh_scene(move)
         elif move != "try":
-            self.course.moved(move)
-            self.arena.nudge(int(np.random.default_rng([self.params.seed, 3, self.counts.nudges]).integers(2**31)))
+            seed = int(np.random.default_rng([self.params.seed, 3, self.counts.nudges + 1]).integers(2**31))
+            if self.arena.nudge(seed):
+                self.course.moved(move)
 
     def _fresh_scene(self, move: Move = "reset") -> None:
         self.course.helped(move)

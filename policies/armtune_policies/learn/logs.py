@@ -93,7 +93,7 @@ class Log:
             sink.write(step, scalars)
         self.rows.append((step, dict(scalars)))
         if len(self.rows) > MOST_ROWS:
-            self.rows = self.rows[1::2]
+            self.rows = self.rows[::2]
         write_json(self.path, {"rows": self.rows})
 
 

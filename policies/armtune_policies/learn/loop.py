@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .interrupt import held
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,17 @@ class Training:
             self.step, self._recent = load_checkpoint(self.checkpoint, self.nets, self.optimiser, self.digest)
 
     def run(self, on_progress: OnProgress = silent, every: int = 10) -> float:
-        """Run to the end and return the mean loss of the last tenth; Ctrl-C leaves a checkpoint."""
-        try:
+        """Run to the end and return the mean loss of the last tenth; Ctrl-C leaves a checkpoint after its step."""
+        with held() as is_asked:
             while self.step < self.updates:
                 self._recent = [*self._recent, self._update()][-max(self.updates // 10, 1) :]
                 self.step += 1
                 if self.step % every == 0 or self.step == self.updates:
                     on_progress(Progress(self.step, self.updates, float(np.mean(self._recent[-every:]))))
-                if self.step % self.checkpoint_every == 0:
+                if self.step % self.checkpoint_every == 0 or is_asked():
                     self.save()
-        except KeyboardInterrupt:
-            self.save()
-            raise
+                if is_asked():
+                    raise KeyboardInterrupt
         return float(np.mean(self._recent)) if self._recent else 0.0
 
     def save(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .agent import Agent
+from .interrupt import held
 from .replay import Replay
 from .saved import load_training, save_training
 
@@ -61,19 +62,18 @@ class Pretraining:
             self.agent.restore(found[0])
 
     def run(self, on_report: OnReport = silent) -> None:
-        """Run to the end; Ctrl-C leaves a checkpoint."""
-        try:
+        """Run to the end; Ctrl-C leaves a checkpoint after the update under way."""
+        with held() as is_asked:
             while self.agent.updates < self.updates:
                 rng = np.random.default_rng([self.seed, self.agent.updates])
                 losses = self.agent.update(self.replay.sample(rng, self.agent.params.batch))
                 now, is_last = self.agent.updates, self.agent.updates == self.updates
                 if now % self.report_every == 0 or is_last:
                     on_report(Report(now, self.updates, {name: float(value) for name, value in losses.items()}))
-                if now % self.checkpoint_every == 0 or is_last:
+                if now % self.checkpoint_every == 0 or is_last or is_asked():
                     self.save()
-        except KeyboardInterrupt:
-            self.save()
-            raise
+                if is_asked():
+                    raise KeyboardInterrupt
 
     def save(self) -> None:
         """Write a checkpoint, where there is a folder."""

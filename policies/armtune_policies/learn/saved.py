@@ -5,6 +5,7 @@ A kill at any time leaves the JSON of the last whole checkpoint, and the file it
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,12 @@ def save_training(folder: Path, tensors: Mapping[str, Tensor], digest: str, numb
 
     ``about`` is what the training wants to know again, as JSON can say it.
     """
-    folder, name = Path(folder), f"state-{number:09d}.safetensors"
-    write_whole(folder / name, save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}))
-    value = {"file": name, "sha256": file_digest(folder / name), "digest": digest, **about}
+    data = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
+    # Named by what it holds, too: written over, the file that the last JSON names would be gone before the next one.
+    sha256 = hashlib.sha256(data).hexdigest()
+    folder, name = Path(folder), f"state-{number:09d}-{sha256[:8]}.safetensors"
+    write_whole(folder / name, data)
+    value = {"file": name, "sha256": sha256, "digest": digest, **about}
     write_json(folder / CHECKPOINT, value)
     for old in folder.glob("state-*.safetensors"):
         if old.name != name:
@@ -86,5 +90,7 @@ def load_trajectory(path: Path) -> Trajectory:
             images = {n.removeprefix(IMAGE): file.get_tensor(n) for n in names if n.startswith(IMAGE)}
     except (SafetensorError, ValueError) as why:
         raise BadData(str(path), "file", "a trajectory", why) from None
+    if wrong := [name for name in ("sentence", "imitate") if name not in about]:
+        raise BadData(str(path), wrong[0], "said in its metadata", "nothing")
     sentence, imitate = int(about["sentence"]), about["imitate"] == "True"
     return Trajectory(source=str(path), sentence=sentence, imitate=imitate, images=images, **columns)

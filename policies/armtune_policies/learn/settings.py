@@ -10,6 +10,9 @@ from armtune_policies.contract import Checked, ConfigError, choice, num, text
 from armtune_policies.contract.paths import config_root
 from armtune_policies.store.files import read_yaml
 
+AGENTS = -1
+"""Of a setting that an agent has, too, where practice may have another: as the agent was trained."""
+
 NAMES = ("bc", "calql", "cql", "iql", "rlpd", "wsrl", "td3bc")
 
 
@@ -93,8 +96,4 @@ def recipe_params(recipe: str, **changes: Any) -> AgentParams:
         raise ConfigError(f"recipe: expected one of {', '.join(NAMES)}; got {recipe!r}")
     path = config_root() / "learner" / "agent" / f"{recipe}.yaml"
     values: Mapping[str, Any] = read_yaml(path)
-    return AgentParams.from_mapping({**_tuples(values), **changes})
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return AgentParams.from_mapping({**values, **changes})

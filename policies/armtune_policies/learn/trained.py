@@ -34,9 +34,8 @@ def trained(manifest: Manifest, folder: Path, agent: Mapping[str, Any], offline:
     theirs = manifest.provenance.get("agent")
     if not isinstance(theirs, dict):
         raise ConfigError(f"policy.folder: {folder} is no agent's; train one: armtune pretrain <demos> agent=calql")
-    listed = {name: tuple(value) if isinstance(value, list) else value for name, value in theirs.items()}
     shaken = OfflineParams.from_mapping({**manifest.provenance.get("offline", {}), **offline})
-    return Trained(AgentParams.from_mapping({**listed, **agent}), shaken, int(manifest.provenance.get("seed", 0)))
+    return Trained(AgentParams.from_mapping({**theirs, **agent}), shaken, int(manifest.provenance.get("seed", 0)))
 
 
 def restore(agent: Agent, data: Offline, policy_folder: Path, seed: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 from armtune_bringup.agents import Learning, read_overrides
+from armtune_bringup.stages import planned
 from armtune_bringup.study.cells import CELLS, SeedStudy, Sizes, seeded
 from armtune_bringup.study.run import run_study
-from armtune_bringup.study.sights import Truth
-from armtune_policies.learn.offline import OfflineParams
+from armtune_bringup.study.sights import Truth, demonstrated, named_demos
+from armtune_policies.learn.offline import Offline, OfflineParams
 
 SMALL = (
     "task=drawer", "experiment.demos=2", "experiment.failures=1", "experiment.demo_noise=0.1", "agent=calql",
@@ -26,8 +28,8 @@ def small() -> Learning:
     return read_overrides(SMALL)
 
 
-def study(folder: Path, on_step: Any = lambda what, done, total: None) -> SeedStudy:
-    return SeedStudy(seeded(small(), 7), folder, "truth", SIZES, None, on_step)
+def study(folder: Path, on_step: Any = lambda what, done, total: None, *more: str) -> SeedStudy:
+    return SeedStudy(seeded(read_overrides([*SMALL, *more]), 7), folder, "truth", SIZES, None, on_step)
 
 
 def test_a_study_makes_each_cell_once(tmp_path: Path) -> None:
@@ -51,13 +53,39 @@ def test_the_control_has_as_many_updates_as_practice_but_for_its_last_episode(tm
 def test_a_stopped_practice_goes_on(tmp_path: Path) -> None:
     def stop(what: str, done: int, total: int) -> None:
         if what == "practice":
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        study(tmp_path, stop).cell("online")
-    online = study(tmp_path).cell("online")
-    assert online["steps"] >= 40
+        study(tmp_path, stop, "practice.steps=80").cell("online")
+    online = study(tmp_path, lambda what, done, total: None, "practice.steps=80").cell("online")
+    assert online["steps"] >= 80
     assert online["resets"] == 2  # a scene cannot be kept: it goes on in a fresh one
+
+
+def test_a_cell_is_named_by_the_world_and_demonstrations_by_what_they_are_of(tmp_path: Path) -> None:
+    def named(*more: str) -> tuple[str, str]:
+        learning = seeded(read_overrides([*SMALL, *more]), 7)
+        one = SeedStudy(learning, tmp_path, "truth", SIZES, None, lambda what, done, total: None)
+        one.data = Offline((), (), 0, named_demos(learning.config), 0, 0)
+        return one.named("offline"), one.data.digest
+
+    cell, shown = named()
+    assert named("practice.steps=80", "experiment.name=x") == (cell, shown)
+    for other in ("sim.variation=0.1", "sim.looks=0.7", "sim.table=0", "task.episode_steps=9"):
+        assert named(other)[0] != cell, other
+    assert named("sim.variation=0.1")[1] == shown, "demonstrations vary by their own settings"
+    for other in ("experiment.demos=3", "experiment.demo_noise=0.2", "policy.width_px=64"):
+        assert named(other)[1] != shown, other
+
+
+def test_a_nudge_aims_where_practice_itself_took_hold() -> None:
+    config = seeded(small(), 7).config
+    arena = Truth(config).arena()
+    arena.scene(3, "forward")
+    assert not arena.nudge(0)
+    shown = demonstrated(arena, config, planned(config.experiment)[0], 0)
+    assert shown.imitate and arena.nudge(0)
+    arena.env.close()
 
 
 def test_demonstrations_are_told_as_practice_is_and_take_turns() -> None:

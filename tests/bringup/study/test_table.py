@@ -34,6 +34,13 @@ def test_an_interval_is_wide_when_seeds_differ() -> None:
     assert np.ptp(np.percentile(apart, [2.5, 97.5])) > 3 * np.ptp(np.percentile(alike, [2.5, 97.5]))
 
 
+def test_chance_in_one_cell_says_nothing_of_chance_in_another() -> None:
+    one, other = (resampled([80] * 5, [100] * 5, cell=cell).mean(axis=1) for cell in (0, 1))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
+    seeds = [resampled([20, 80], [1000, 1000], cell=cell).round() for cell in (0, 1)]
+    np.testing.assert_array_equal(*seeds)  # but the seeds drawn are the same
+
+
 def test_practice_is_set_against_its_control() -> None:
     found = summary({"control": {0: cell(4, 4), 1: cell(6, 4)}, "online": {0: cell(9, 9), 1: cell(9, 8)}})
     assert found["cells"]["online"]["worst"] == 0.85 and found["cells"]["control"]["forward"] == [10, 20]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_an_interrupted_training_ends_as_if_it_was_not(
 ) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.step == 10:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(KeyboardInterrupt):
@@ -56,7 +57,7 @@ def test_a_checkpoint_is_refused_when_it_is_of_other_settings_or_broken(
     path = tmp_path / "checkpoint.safetensors"
 
     def interrupt(_: Progress) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         pretrain(data, embeddings, ACTION, SPEC, SHORT, checkpoint=path, on_progress=interrupt)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from dots import ACTION, SPEC, episode
 
-from armtune_policies.learn.encoders import EncoderParams, export_encoder, fit_encoder, some_frames
+from armtune_policies.learn.encoders import LEAST, EncoderParams, export_encoder, fit_encoder, some_frames
 from armtune_policies.learn.export import About
 from armtune_policies.learn.frozen import FrozenEncoder
 from armtune_policies.learn.trajectory import BadData
@@ -22,22 +22,28 @@ PARAMS = EncoderParams(colours=4, frames=24, pixels=50)
 def test_frames_are_as_many_of_each_episode_and_whole() -> None:
     broken = episode(1)
     broken = replace(broken, complete=np.arange(broken.steps) < 2)
-    frames = some_frames([broken, episode(2)], 2, SPEC, most=12)
+    frames = some_frames([broken, episode(2)].__getitem__, 2, SPEC, most=24)
     assert frames.episode.tolist() == [0, 0, 1, 1, 1, 1, 1] and set(frames.images) == {"front"}
     frames = frames.images["front"]
     assert frames.shape == (7, 32, 32, 3) and frames.dtype == np.uint8
     np.testing.assert_array_equal(frames[:2], broken.images["front"][:2])
 
 
+def test_of_very_many_episodes_some_are_looked_at_more_than_once_each() -> None:
+    read: list[int] = []
+    frames = some_frames(lambda index: read.append(index) or episode(index), 100, SPEC, most=3 * LEAST)
+    assert read == [0, 49, 99] and frames.episode.tolist() == [index for index in read for _ in range(5)]
+
+
 def test_images_of_another_size_and_no_frames_at_all_are_refused() -> None:
     with pytest.raises(BadData, match=r"image front: expected \(64, 32, 3\), got \(32, 32, 3\)"):
-        some_frames([episode(1)], 1, replace(SPEC, height_px=64), most=4)
+        some_frames(lambda _: episode(1), 1, replace(SPEC, height_px=64), most=4)
     with pytest.raises(ValueError, match="no whole frame to fit an encoder to"):
-        some_frames([], 0, SPEC, most=4)
+        some_frames(episode, 0, SPEC, most=4)
 
 
 def test_the_frozen_encoder_computes_what_was_fitted(tmp_path: Path) -> None:
-    frames = some_frames(map(episode, range(6)), 6, SPEC, PARAMS.frames)
+    frames = some_frames(episode, 6, SPEC, PARAMS.frames)
     encoder = fit_encoder(frames, PARAMS, seed=1)
     manifest = export_encoder(tmp_path / "e", encoder, About("e", ACTION, SPEC, {}))
     assert manifest.kind == "encoder" and manifest.metrics["parity_max_error"] <= 1e-5

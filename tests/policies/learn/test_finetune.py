@@ -41,9 +41,10 @@ class Scripted:
     def reset(self, seed: int) -> None:
         self.resets += 1
 
-    def nudge(self, seed: int) -> None:
+    def nudge(self, seed: int) -> bool:
         self.nudges += 1
         self.begun.append("nudge")
+        return True
 
     def begin(self, direction: Direction) -> Moment:
         self.begun.append(direction)

@@ -119,6 +119,13 @@ class Asked:
         return {name: tensor.clone() for name, tensor in self.pupil._learner.agent.state().items()}
 
 
+def test_an_agent_practises_as_it_was_trained_to_unless_told_otherwise(trained: Path, tmp_path: Path) -> None:
+    own = load_manifest(trained / "policy").provenance["agent"]
+    alike, other = Asked(trained, tmp_path / "a"), Asked(trained, tmp_path / "b", utd=3, failures=2)
+    params = [one.pupil._learner.agent.params for one in (alike, other)]
+    assert [(p.utd, p.failures) for p in params] == [(own["utd"], own["failures"]), (3, 2)]
+
+
 @pytest.mark.fault("L6")
 def test_exactly_what_is_owed_is_paid_for_what_can_be_learnt_from(trained: Path, tmp_path: Path) -> None:
     write(tmp_path, "run-00000", nouns.TIMEOUT)

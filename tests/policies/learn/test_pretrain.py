@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from reacher import make
 
+from armtune_policies.learn import saved
 from armtune_policies.learn.pretrain import Pretraining, Report
 from armtune_policies.learn.saved import CHECKPOINT, load_training, save_training
 
@@ -39,11 +42,30 @@ def test_interrupted_training_ends_at_the_same_weights(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_a_checkpoint_of_the_update_it_came_at(tmp_path: Path) -> None:
     def stop(report: Report) -> None:
         if report.update == 5:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, 12, checkpoint_every=100).run(stop)
     assert train(tmp_path, 12).agent.updates == 5
+
+
+def test_ctrl_c_within_an_update_waits_for_its_end(tmp_path: Path) -> None:
+    whole, stopped = train(None, 12), train(tmp_path, 12, checkpoint_every=100)
+    whole.run()
+    losses = stopped.agent.losses
+
+    def interrupted(*args: Any) -> Any:
+        if stopped.agent.updates == 4:
+            signal.raise_signal(signal.SIGINT)
+        return losses(*args)
+
+    stopped.agent._losses = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    resumed = train(tmp_path, 12)
+    assert resumed.agent.updates == 5
+    resumed.run()
+    assert same(whole, resumed)
 
 
 def test_reports_name_the_losses() -> None:
@@ -75,4 +97,18 @@ def test_kill_between_file_and_name_leaves_the_checkpoint_before(tmp_path: Path)
     found = load_training(tmp_path, "d")
     assert found is not None and found[1]["note"] == "first"
     save_training(tmp_path, {"a": torch.ones(1)}, "d", 2)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [CHECKPOINT, "state-000000002.safetensors"]
+    name, file = sorted(p.name for p in tmp_path.iterdir())
+    assert name == CHECKPOINT and file.startswith("state-000000002-")
+
+
+@pytest.mark.fault("F34")
+def test_kill_while_a_checkpoint_of_the_same_number_is_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_training(tmp_path, {"a": torch.ones(1)}, "d", 1)
+    with monkeypatch.context() as killed:
+        killed.setattr(saved, "write_json", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            save_training(tmp_path, {"a": torch.zeros(1)}, "d", 1)
+    found = load_training(tmp_path, "d")
+    assert found is not None and float(found[0]["a"]) == 1.0

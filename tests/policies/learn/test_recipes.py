@@ -262,6 +262,36 @@ def test_three_in_a_row_bring_back_the_last_good_state() -> None:
 
 
 @pytest.mark.fault("F31")
+def test_what_is_gone_back_to_is_of_practice_once_it_has_begun() -> None:
+    agent = make("wsrl")
+    agent.update(batch(0))
+    agent.go_online()
+    agent.update(batch(0))
+    with torch.no_grad():
+        agent.nets.critics.out.fill_(torch.nan)
+    for _ in range(3):
+        agent.update(batch(0))
+    assert agent.safeguard.restored == 1 and agent.is_online
+
+
+@pytest.mark.fault("F31")
+def test_training_stops_when_the_same_update_fails_after_every_return() -> None:
+    agent = make("calql")
+    with pytest.raises(ValueError, match="stayed not finite"):
+        for _ in range(100):  # what comes between is finite each time
+            broken = agent.updates >= 5
+            agent.update(batch(0)._replace(reward=torch.full((ROWS,), torch.nan)) if broken else batch(0))
+
+
+def test_batches_with_nothing_to_imitate_leave_the_scale_of_cloning() -> None:
+    agent = make("calql", bc_weight=1.0)
+    agent.update(batch(0))
+    q_scale, scale = agent.scales.tolist()
+    agent.update(batch(0)._replace(imitate=torch.zeros(ROWS)))
+    assert agent.scales[1] == scale > 0.0 and agent.scales[0] != q_scale
+
+
+@pytest.mark.fault("F31")
 def test_training_stops_when_going_back_does_not_help() -> None:
     agent = make("calql")
     agent.update(batch(0))

@@ -28,7 +28,7 @@ class SimArena:
         Args:
             env: The world behind the gate.
             encoder: None for those that see otherwise.
-            grasps: By direction, where successes took hold: what a nudge aims at. Without any it does nothing.
+            grasps: By direction, where demonstrations took hold: what a nudge aims at beside its own successes.
         """
         self.env, self._encoder = env, encoder
         self.scale = ActionScale(env.gated.spec)
@@ -53,11 +53,12 @@ class SimArena:
         """How often a person had to lift the arm home."""
         return self.env.gated.lifts
 
-    def nudge(self, seed: int) -> None:
-        """Push what the last episode failed at to where one of the successes took hold of it."""
+    def nudge(self, seed: int) -> bool:
+        """Push what the last episode failed at to where one of the successes took hold of it, if any place is known."""
         points = self._memory.stroke(self.env.direction, seed)
         if points is not None:
             self.env.gated.stroke(points)
+        return points is not None
 
     def step(self, action: Floats) -> tuple[Moment, Floats]:
         """Propose an action (7,) in -1..1; return what is seen a period later and what was allowed of it."""
@@ -65,6 +66,8 @@ class SimArena:
         self._memory.saw(self._step, self.env.gated.state())
         seen, _, _, _, facts = self.env.step(self.scale.to_physical(action))
         self._memory.made(self._step, float(facts["allowed"][-1]))
+        if facts["is_success"]:
+            self._memory.succeeded(self.env.direction)
         return self._moment(seen, facts), self.scale.to_unit(facts["allowed"])
 
     def _features(self, images: dict[str, npt.NDArray[np.uint8]]) -> Floats:

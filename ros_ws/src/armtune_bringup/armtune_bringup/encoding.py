@@ -51,7 +51,7 @@ def encoder_of(
         on_step("fitting the encoder", index + 1, len(files))
         return files[index].read()
 
-    frames = some_frames(map(read, range(len(files))), len(files), policy.observation, params.frames)
+    frames = some_frames(read, len(files), policy.observation, params.frames)
     provenance = {"config": config_hash(config), "seed": seed, "data": named, "encoder": asdict(params)}
     about = About("encoder", policy.action, policy.observation, {}, provenance)
     export_encoder(folder, fit_encoder(frames, params, seed), about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from armtune_policies.contract import ActionSpec, Checked, ConfigError, ObservationSpec, TaskPair, choice, num, text
+from armtune_policies.learn.settings import AGENTS
 from armtune_policies.reward.noise import CORRELATION, NONE, PRESETS
 from armtune_safety.settings import RobotParams
 
@@ -85,8 +86,10 @@ class LearnerParams(Checked):
     tls_cert: str = text("", doc="remote: PEM certificate chain; blank serves without TLS")
     tls_key: str = text("", doc="remote: PEM key of tls_cert")
     more_folders: tuple[str, ...] = text((), doc="run folders of other robots to learn from, too")
-    utd: int = num(1, low=0, high=100, doc="online: updates owed per control step of practice")
-    failures: int = num(0, low=0, high=100_000, doc="online: failures since the last success that teach; 0: all do")
+    utd: int = num(AGENTS, low=AGENTS, high=100, doc="online: updates owed per control step; -1: the agent's own")
+    failures: int = num(
+        AGENTS, low=AGENTS, high=100_000, doc="online: failures in a row that teach; 0: all; -1: the agent's own"
+    )
     rows: int = num(200_000, low=100, high=100_000_000, doc="online: steps of practice kept; the oldest go first")
     prior_folder: str = text("", doc="online: run with episodes of other tasks the agent was trained on, too")
     refit_every: int = num(4, low=1, high=1000, doc="finished episodes between two refits")

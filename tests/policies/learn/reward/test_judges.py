@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,7 +155,7 @@ SHORT = FitParams(updates=12, batch=16, shift_px=1, mine_from=0.2)
 def short(frames: FrameSet, known: Embeddings, checkpoint: Path, stops_at: int = 0, **more: Any) -> Fitted:
     def stop(at: Progress) -> None:
         if at.step == stops_at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     seed_everything(more.pop("weights", 0))
     train, held = split(frames, 0.2, 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_a_checkpoint_of_other_answers_is_refused(tmp_path: Path) -> None:
     params, is_first = replace(PARAMS, updates=10), progress[first] > progress[second]
 
     def stop(at: Progress) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         train_preferences(features, Pairs(first, second, is_first), params, checkpoint=tmp_path / "c", on_progress=stop)

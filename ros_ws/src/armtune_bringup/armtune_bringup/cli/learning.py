@@ -96,7 +96,7 @@ def finetune(
     from armtune_bringup.finetuning import finetune_agent
 
     if not in_process:
-        raise ConfigError("the agent practises in one process so far: add --in-process, or use armtune practice")
+        raise ConfigError("expected --in-process; through ROS an agent practises by: armtune up sim learner=online")
     learning = read_overrides(overrides or [])
     with Bars() as bar:
         result = finetune_agent(learning, demos, prior, shown_by(bar), bar.console.out)

@@ -19,9 +19,8 @@ from armtune_bringup.stages import EVALUATION_SEED
 from armtune_policies.contract import DIRECTIONS, digest
 from armtune_policies.store.files import read_json, write_json
 from armtune_sim.settings import ANY_TABLE
-from armtune_sim.shift import NONE
 
-from .sights import Images, Sight, Truth
+from .sights import Images, Sight, Truth, named_demos
 
 if TYPE_CHECKING:
     from armtune_policies.learn.agent import Agent
@@ -64,7 +63,8 @@ class SeedStudy:
         self.seed = config.experiment.seed
         home = folder / config.task.name / f"seed-{self.seed}"
         self.folder = home / (sees if prior is None else f"{sees}-prior")
-        self.sight: Sight = Truth(config) if sees == "truth" else Images(config, home / "demos", prior)
+        demos = home / f"demos-{named_demos(config)[:12]}"
+        self.sight: Sight = Truth(config) if sees == "truth" else Images(config, demos, prior)
         self.params = recipe_params(learning.recipe or "calql", **learning.agent)
         self.offline = OfflineParams.from_mapping({**learning.offline, **({"copies": 0} if sees == "truth" else {})})
         theirs = {"episode_steps": config.task.episode_steps, "seed": self.seed}
@@ -72,16 +72,20 @@ class SeedStudy:
 
     def cell(self, name: str) -> dict[str, Any]:
         """Return a cell, made now unless its file is there."""
-        sim = self.config.sim  # of what is practised and measured, never of what was shown
-        shifted = [*([] if sim.shift == NONE else [sim.shift]), *([] if sim.table == ANY_TABLE else [sim.table])]
-        named = digest([self.data.digest, self._reads(name), self.seed, asdict(self.sizes), *shifted])
-        path = self.folder / f"{name}-{named[:12]}.json"
+        named = f"{name}-{self.named(name)[:12]}"
+        path = self.folder / f"{named}.json"
         if path.is_file():
             return read_json(path)
         began = time.process_time()
-        found = {"cell": name, "seed": self.seed, **self._runs()[name](self.folder / f"{name}-{named[:12]}")}
+        found = {"cell": name, "seed": self.seed, **self._runs()[name](self.folder / named)}
         write_json(path, {**found, "cpu_s": round(time.process_time() - began, 1)})
         return read_json(path)
+
+    def named(self, name: str) -> str:
+        """Return what names a cell: its data and settings, how it is measured, and the world that is practised in."""
+        c = self.config
+        world = [asdict(part) for part in (c.robot, c.safety, c.sim, c.task)]
+        return digest([self.data.digest, self._reads(name), self.seed, asdict(self.sizes), world])
 
     @cached_property
     def data(self) -> Offline:
@@ -90,7 +94,7 @@ class SeedStudy:
 
     @property
     def control_updates(self) -> int:
-        """Updates of the whole life of a practised agent; with ``agent.failures`` the most there can be."""
+        """Updates of the whole life of an agent that learns from every step of practice, but for its last episode."""
         return self.offline.updates + self.params.utd * max(self.practice.steps - self.params.warmup_steps, 0)
 
     def _runs(self) -> dict[str, Callable[[Path], dict[str, Any]]]:
@@ -170,10 +174,12 @@ class SeedStudy:
         return agent, replay
 
     def _train(self, agent: Agent, replay: Replay, updates: int, folder: Path, what: str) -> None:
+        from armtune_policies.learn.offline import training_digest
         from armtune_policies.learn.pretrain import Pretraining
 
-        named = digest([self._named, what])
-        Pretraining(agent, replay, updates, self.seed, folder, named, checkpoint_every=500).run(
+        named = digest([training_digest(self.data, agent.params, self.seed), what])
+        every = self.offline.checkpoint_every
+        Pretraining(agent, replay, updates, self.seed, folder, named, checkpoint_every=every).run(
             lambda at: self.on_step(what, at.update, at.updates)
         )
 

@@ -19,7 +19,7 @@ from armtune_policies.episode.counted import counted, minutes
 from armtune_policies.episode.places import demonstrated
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.edits import kept_paths
-from armtune_policies.store.manifest import MANIFEST, training_folder
+from armtune_policies.store.manifest import MANIFEST, load_manifest, training_folder
 from armtune_runtime.settings import ONLINE
 
 from .cells import SeedStudy, cell_settings
@@ -53,7 +53,10 @@ class PractisedStudy(SeedStudy):
         config, by = self.config, "another" if self.judge else self.config.reward.noise
         settings = [cell_settings(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
         acted = asdict(replace(config.policy, folder=""))  # how tries are aimed and explore among it
-        return [*settings, acted, by, config.reward.folder if self._is_given else ""]
+        given = load_manifest(Path(config.reward.folder)).version if self._is_given else ""
+        judged = [by, given, asdict(replace(config.reward, folder=""))]
+        learning = {name: getattr(config.learner, name) for name in ("rows", "pause_unknown")}
+        return [*settings, acted, *judged, learning]
 
     @property
     def _is_given(self) -> bool:
@@ -125,7 +128,7 @@ class PractisedStudy(SeedStudy):
         """Return the folder of the judge, trained on the demonstrations unless it is there."""
         if self._is_given:
             return Path(self.config.reward.folder)
-        folder = self.folder.parent / "reward"
+        folder = demos / "models" / "reward"
         if not (folder / MANIFEST).is_file():
             config = replace(self.config, reward=replace(self.config.reward, folder=str(folder)))
             judging = Judging(config)

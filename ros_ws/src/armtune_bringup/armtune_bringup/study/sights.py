@@ -13,7 +13,7 @@ from armtune_bringup.agents import OnStep, gathered
 from armtune_bringup.arena import SimArena
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import collect_demos, make_env, other_tables, planned
-from armtune_policies.contract import DIRECTIONS, digest
+from armtune_policies.contract import DIRECTIONS, contract_digest, digest
 from armtune_policies.episode.memory import Grasps
 from armtune_sim.collect import keeps_scene, prepared
 from armtune_sim.env import STATE, ArmEnv, Observation
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from armtune_policies.learn.trajectory import Trajectory
 
 Floats = npt.NDArray[np.float32]
+
+
+def named_demos(config: Config) -> str:
+    """Return what names the demonstrations and failures of a config: all that they depend on."""
+    e, p = config.experiment, config.policy
+    counts = [e.seed, e.demos, e.failures, e.recoveries, e.demo_noise]
+    world = [asdict(part) for part in (config.robot, config.safety, config.task, other_tables(config))]
+    return digest([counts, world, contract_digest(p.action, p.observation)])
 
 
 class Sight(Protocol):
@@ -85,8 +93,7 @@ class Truth:
             made.append(demonstrated(arena, self.config, take, len(made)))
             on_step("demonstrations", len(made), len(takes))
         arena.env.close()
-        made_of = self.config.task.name, asdict(other_tables(self.config)), asdict(e)
-        named = digest(["poses from the tool, no heading of what is moved", *made_of])
+        named = digest(["poses from the tool, no heading of what is moved", named_demos(self.config)])
         sentences = tuple(self.config.task.sentence(direction) for direction in DIRECTIONS)
         won = sum(one.imitate for one in made)
         return Offline(tuple(made), sentences, made[0].features.shape[1], named, len(made), won)

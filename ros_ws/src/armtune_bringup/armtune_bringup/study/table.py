@@ -27,14 +27,15 @@ def interquartile_mean(values: npt.ArrayLike, axis: int = -1) -> Floats:
     return np.tensordot(np.moveaxis(ordered, axis, -1), weight / weight.sum(), axes=1)
 
 
-def resampled(won: npt.ArrayLike, episodes: npt.ArrayLike, draws: int = DRAWS, seed: int = 0) -> Floats:
+def resampled(won: npt.ArrayLike, episodes: npt.ArrayLike, draws: int = DRAWS, cell: int = 0) -> Floats:
     """Return success by draw and seed (D, S): seeds drawn with replacement, then episodes of each (bootstrap).
 
-    The same ``seed`` draws the same seeds, so that two cells of the same seeds can be subtracted.
+    Cells of as many seeds draw the same ones, so that they can be subtracted; each ``cell`` draws episodes of its own,
+    for chance in one says nothing of chance in the other.
     """
     won, episodes = np.asarray(won), np.asarray(episodes)
-    rng = np.random.default_rng(seed)
-    pick = rng.integers(len(won), size=(draws, len(won)))
+    pick = np.random.default_rng(0).integers(len(won), size=(draws, len(won)))
+    rng = np.random.default_rng([1, cell])
     return rng.binomial(episodes[pick], won[pick] / episodes[pick]) / episodes[pick]
 
 
@@ -67,7 +68,7 @@ def _row(by_seed: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 def _difference(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     (won, episodes), (other, of) = _counts(ours), _counts(theirs)
     gap = interquartile_mean(won / episodes) - interquartile_mean(other / of)
-    drawn = interquartile_mean(resampled(won, episodes)) - interquartile_mean(resampled(other, of))
+    drawn = interquartile_mean(resampled(won, episodes)) - interquartile_mean(resampled(other, of, cell=1))
     return {"iqm": _rounded(gap), "ci95": _interval(drawn), "seeds": len(won)}
 
 
