@@ -1,10 +1,10 @@
 """Which direction is tried next, and what is done about a scene in which nothing succeeds. Pure.
 
 One set of rules for practice through ROS (``machine``) and in one process (``learn.finetune``). A success hands over to
-the other direction, a failure tries again, and after ``patience`` failures in a row the other is tried all the same: a
-judge that misses a standing success would otherwise freeze practice. A direction that is solved before it begins is
-passed over and never counted. Before a retry the arm pushes what it failed at; when both directions keep failing it
-tries harder; then a person is asked. So no scene is tried for ever.
+the other direction, a failure tries again, and after ``max_failures`` in a row the other is tried all the same: a judge
+that misses a standing success would otherwise freeze practice. A direction that is solved before it begins is passed over
+and never counted. Before a retry the arm pushes what it failed at; when both directions keep failing it tries harder; then
+a person is asked. So no scene is tried for ever.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Move = Literal["try", "nudge", "recover", "reset", "ask"]
 
 @dataclass(frozen=True)
 class Rules:
-    """When what is done; 0 is never, but for ``patience``."""
+    """When what is done; 0 is never, but for ``max_failures``."""
 
-    patience: int
+    max_failures: int
     """Failures in a row in one direction before the other is tried."""
     nudge: int = 0
     """Failures without a success after which each try begins with a nudge."""
@@ -95,7 +95,7 @@ class Course:
             setattr(c, name, getattr(c, name) + 1)
         c.failures_in_a_row = 0 if is_success else c.failures_in_a_row + 1
         c.since_success = 0 if is_success else c.since_success + 1
-        is_forced = c.failures_in_a_row >= self.rules.patience
+        is_forced = c.failures_in_a_row >= self.rules.max_failures
         c.forced += is_forced
         if is_success or is_forced:
             self._turn()

@@ -4,7 +4,7 @@ Which direction comes next, and when the arm nudges or a person helps, says ``ep
 acts, an episode looks whether it is solved already; a solved start is passed over, not paid for.
 One in which nothing moves any more has failed. After ``nudge`` failures the arm itself pushes what it
 failed at before it tries again, for as it is it tends to fail again. A person lays the scene anew only
-after ``rescue`` failures or every ``reset_every`` episodes. All are counted.
+once it is stuck, or every ``reset_every_episodes``. All are counted; settings are those of ``EpisodeParams``.
 Updates run between episodes, exactly ``utd`` per step learnt from, so a run does not depend on the machine.
 The agent's first two sentences are those of forward and backward.
 """
@@ -23,7 +23,7 @@ import torch
 from armtune_policies.contract import DIRECTIONS, Checked, Direction, num
 from armtune_policies.episode.course import Counts as Counts
 from armtune_policies.episode.course import Course, Move, Rules
-from armtune_policies.episode.memory import is_still
+from armtune_policies.episode.memory import TRIED_AGAIN, is_still
 from armtune_policies.runtime.aim import Aim, shifted
 from armtune_policies.store.labels import STEP_REWARD, SUCCESS_REWARD
 
@@ -65,7 +65,7 @@ class Arena(Protocol):
     def reset(self, seed: int) -> None:
         """Make a fresh scene: what a person would do."""
 
-    def nudge(self, seed: int) -> bool:
+    def nudge(self, seed: int, times: int) -> bool:
         """Move what the last episode failed at, as the arm can by itself; return whether it knew where to."""
 
     def begin(self, direction: Direction) -> Moment:
@@ -81,10 +81,11 @@ class PracticeParams(Checked):
 
     steps: int = num(10_000, low=1, high=100_000_000, doc="control steps of the run")
     episode_steps: int = num(40, low=1, high=10_000, doc="control steps after which an episode has failed")
-    rescue: int = num(0, low=0, high=100_000, doc="failures without a success after which a person helps; 0 for never")
-    nudge: int = num(1, low=0, high=100_000, doc="failures without a success after which it nudges; 0 for never")
-    reset_every: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0 for never")
-    patience: int = num(5, low=1, high=10_000, doc="failures in a row after which the other direction is tried")
+    max_failures: int = num(5, low=1, high=1000, doc="failures in one direction before the other is tried all the same")
+    nudge: int = num(1, low=0, high=1000, doc="failures without a success after which it nudges first; 0: never")
+    stuck: int = num(12, low=0, high=1000, doc="failures without a success, both directions together, that mean stuck")
+    recoveries: int = num(3, low=0, high=100, doc="tries after recovery moves, once stuck, before a person helps")
+    reset_every_episodes: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0: never")
     spread: float = num(0.1, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
     aim_m: float = num(
         0.0,
@@ -93,8 +94,8 @@ class PracticeParams(Checked):
         doc="how far off a try takes its tool to be, per failure since the last success [m]; 0: never",
     )
     aim_most_m: float = num(0.02, low=0.0, high=0.05, doc="the most of it [m], each a standard deviation along an axis")
-    stall_steps: int = num(5, low=1, high=1000, doc="steps without motion after which an episode has failed")
-    stall: float = num(
+    still_steps: int = num(5, low=1, high=1000, doc="steps without motion after which an episode has failed")
+    still: float = num(
         0.01, low=0.0, high=1.0, doc="change of a number of the state that is motion [m, rad, 1]; 0: never fails one"
     )
     seed: int = num(0, low=0, high=2**31 - 1, doc="of scenes, batches and exploration")
@@ -103,13 +104,13 @@ class PracticeParams(Checked):
     @property
     def rules(self) -> Rules:
         """What is done about failures."""
-        return Rules(self.patience, self.nudge, stuck=self.rescue, reset_every=self.reset_every)
+        return Rules(self.max_failures, self.nudge, self.stuck, self.recoveries, self.reset_every_episodes)
 
     @property
     def rows(self) -> int:
         """Rows of replay that a run can fill: an episode that failed, at the earliest by a stall, keeps one more than
         its steps, and the last one may run over."""
-        return self.steps + self.episode_steps + self.steps // min(self.episode_steps, self.stall_steps) + 1
+        return self.steps + self.episode_steps + self.steps // min(self.episode_steps, self.still_steps) + 1
 
 
 OnEpisode = Callable[[Counts, bool], None]
@@ -221,7 +222,7 @@ class Practice:
         actions: list[Floats] = []
         sentence, aim = DIRECTIONS.index(direction), self._aim.off_m(self.counts.episodes, self.counts.since_success)
         while len(actions) < self.params.episode_steps and not (actions and moment.is_success):
-            if stalls(moments, self.params.stall_steps, self.params.stall):
+            if stalls(moments, self.params.still_steps, self.params.still):
                 self.counts.stalls += 1
                 break
             moment, made = self.arena.step(acted(self.agent, moment, sentence, self.params.spread, aim))
@@ -237,7 +238,7 @@ class Practice:
             self._fresh_scene(move)
         elif move != "try":
             seed = int(np.random.default_rng([self.params.seed, 3, self.counts.nudges + 1]).integers(2**31))
-            if self.arena.nudge(seed):
+            if self.arena.nudge(seed, TRIED_AGAIN if move == "recover" else 1):
                 self.course.moved(move)
 
     def _fresh_scene(self, move: Move = "reset") -> None:

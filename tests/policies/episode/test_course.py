@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from armtune_policies.episode.course import Course, Rules
 
-RULES = Rules(patience=2, nudge=1, stuck=4, recoveries=2, reset_every=7)
+RULES = Rules(max_failures=2, nudge=1, stuck=4, recoveries=2, reset_every=7)
 
 
 @pytest.mark.fault("F52")
@@ -28,7 +28,7 @@ def test_course_keeps_its_promises_whatever_happens(happened: list[str]) -> None
         else:
             course.ended(what == "success")
         assert (c.direction != before) or what == "failure"
-        assert c.failures_in_a_row < RULES.patience and c.since_success <= RULES.stuck + RULES.recoveries
+        assert c.failures_in_a_row < RULES.max_failures and c.since_success <= RULES.stuck + RULES.recoveries
         assert c.since_reset <= RULES.reset_every and c.solved_in_a_row <= 2
     judged = [what for what in happened if what != "solved"]
     assert c.episodes == len(judged) == c.episodes_forward + c.episodes_backward
@@ -37,7 +37,7 @@ def test_course_keeps_its_promises_whatever_happens(happened: list[str]) -> None
 
 
 def test_moves_come_in_their_order_when_nothing_succeeds() -> None:
-    course, moves = Course(Rules(patience=2, nudge=2, stuck=3, recoveries=2)), []
+    course, moves = Course(Rules(max_failures=2, nudge=2, stuck=3, recoveries=2)), []
     for _ in range(6):
         moves.append(course.move())
         course.ended(False)
@@ -45,7 +45,7 @@ def test_moves_come_in_their_order_when_nothing_succeeds() -> None:
 
 
 def test_nothing_is_done_and_nobody_asked_where_all_is_never() -> None:
-    course = Course(Rules(patience=1))
+    course = Course(Rules(max_failures=1))
     for _ in range(50):
         assert course.move() == "try"
         course.ended(False)

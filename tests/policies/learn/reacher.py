@@ -41,7 +41,7 @@ class Reacher:
     def reset(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
-    def nudge(self, seed: int) -> bool:
+    def nudge(self, seed: int, times: int) -> bool:
         """Every episode's goal is another one as it is."""
         return True
 

@@ -41,7 +41,7 @@ class Scripted:
     def reset(self, seed: int) -> None:
         self.resets += 1
 
-    def nudge(self, seed: int) -> bool:
+    def nudge(self, seed: int, times: int) -> bool:
         self.nudges += 1
         self.begun.append("nudge")
         return True
@@ -71,7 +71,7 @@ def practise(
 
 def test_success_hands_over_and_failure_tries_again() -> None:
     arena = Scripted(lambda direction, taken: direction == "forward" and taken >= 3)
-    counts = practise(arena, patience=3).run()
+    counts = practise(arena, max_failures=3).run()
     begun = [way for way in arena.begun if way != "nudge"]
     assert begun[:5] == ["forward", "backward", "backward", "backward", "forward"]
     assert counts.successes_forward == 3 and counts.successes_backward == 0 and counts.forced == 2
@@ -80,12 +80,12 @@ def test_success_hands_over_and_failure_tries_again() -> None:
 def test_of_failures_in_a_row_the_first_alone_teach_also_after_a_kill(tmp_path: Path) -> None:
     """Two are learnt from, three are not, then a success is, and the two failures after it."""
     arena = Scripted(lambda direction, taken: len(arena.begun) == 6 and taken >= 5)
-    arena.nudge = lambda seed: None
-    practice = practise(arena, tmp_path, failures=2, patience=99, steps=30, checkpoint_every=1)
+    arena.nudge = lambda seed, times: False
+    practice = practise(arena, tmp_path, failures=2, max_failures=99, steps=30, checkpoint_every=1)
     counts = practice.run()
     stored = sorted(path.stem for path in (tmp_path / EPISODES).glob("*.safetensors"))
     assert (counts.episodes, stored, counts.updates) == (6, ["000000", "000001", "000005"], 15)
-    again = practise(arena, tmp_path, failures=2, patience=99, steps=45, checkpoint_every=1)
+    again = practise(arena, tmp_path, failures=2, max_failures=99, steps=45, checkpoint_every=1)
     counts = again.run()
     stored = sorted(path.stem for path in (tmp_path / EPISODES).glob("*.safetensors"))
     assert (counts.episodes, stored[3:], counts.updates) == (9, ["000006", "000007"], 25)
@@ -96,13 +96,13 @@ def test_episodes_of_a_life_that_was_killed_are_gone_also_where_nothing_is_store
     tmp_path: Path,
 ) -> None:
     arena = Scripted(lambda direction, taken: False)
-    one = practise(arena, tmp_path, failures=1, patience=99, steps=20, checkpoint_every=1)
+    one = practise(arena, tmp_path, failures=1, max_failures=99, steps=20, checkpoint_every=1)
     one.run()
     folder = tmp_path / EPISODES
     assert [path.stem for path in folder.glob("*")] == ["000000"]
     save_trajectory(folder / "000006.safetensors", load_trajectory(folder / "000000.safetensors"))
-    counts = practise(arena, tmp_path, failures=1, patience=99, steps=60, checkpoint_every=1).run()
-    again = practise(arena, tmp_path, failures=1, patience=99, steps=60, checkpoint_every=1)
+    counts = practise(arena, tmp_path, failures=1, max_failures=99, steps=60, checkpoint_every=1).run()
+    again = practise(arena, tmp_path, failures=1, max_failures=99, steps=60, checkpoint_every=1)
     assert counts.episodes == 12 and sorted(path.stem for path in folder.glob("*")) == ["000000", "000004"]
     assert again.online.added == 2 * 6  # the first, and the first of the scene that was laid when it went on
 
@@ -116,7 +116,7 @@ def test_tries_after_failures_are_aimed_elsewhere_and_stored_where_the_arm_was(m
         return acted(agent, moment, sentence, spread, aim)
 
     monkeypatch.setattr("armtune_policies.learn.finetune.acted", acted_by)
-    practice = practise(arena, aim_m=0.004, aim_most_m=0.006, nudge=0, patience=100)
+    practice = practise(arena, aim_m=0.004, aim_most_m=0.006, nudge=0, max_failures=100)
     practice.run()
     assert not aims[0].any() and aims[5].any()
     assert all(np.array_equal(aims[0], aim) for aim in aims[:5]), "one aim for the whole try"
@@ -160,14 +160,14 @@ def test_updates_owed_are_paid_exactly_and_none_for_the_warm_up() -> None:
 
 def test_fresh_scenes_come_as_often_as_asked() -> None:
     arena = Scripted(lambda direction, taken: False)
-    assert practise(arena, steps=40, reset_every=2).run().resets == arena.resets == 4
+    assert practise(arena, steps=40, reset_every_episodes=2).run().resets == arena.resets == 4
     never = Scripted(lambda direction, taken: False)
     assert practise(never, steps=40).run().resets == never.resets == 1
 
 
 def test_nudge_comes_before_each_retry_once_it_has_failed_often_enough() -> None:
     arena = Scripted(lambda direction, taken: direction == "forward" and taken >= 3)
-    counts = practise(arena, steps=18, patience=9, nudge=2).run()
+    counts = practise(arena, steps=18, max_failures=9, nudge=2).run()
     assert arena.begun == ["forward", "backward", "backward", "nudge", "backward"]
     assert counts.nudges == arena.nudges == 1
     assert counts.lifts == arena.lifts == 3
@@ -230,23 +230,23 @@ def test_other_practice_is_refused(tmp_path: Path) -> None:
 def test_an_episode_in_which_nothing_moves_ends_early_and_failed() -> None:
     still = Scripted(lambda direction, taken: False)
     still.look = lambda: Moment(np.zeros(0, np.float32), np.zeros(3, np.float32), False)  # type: ignore[method-assign]
-    practice = practise(still, steps=9, episode_steps=10, stall=0.01, stall_steps=3)
+    practice = practise(still, steps=9, episode_steps=10, still=0.01, still_steps=3)
     counts = practice.run()
     assert (counts.episodes, counts.steps, counts.stalls) == (3, 9, 3)
     assert practice.online.added == 12 <= practice.params.rows  # three rows of what was seen last
     assert len(practice.online) == 9  # each step can be learnt from: what came after is known
-    assert practise(Scripted(lambda direction, taken: False), steps=10, stall=0.01).run().stalls == 0
+    assert practise(Scripted(lambda direction, taken: False), steps=10, still=0.01).run().stalls == 0
 
 
 def test_a_person_helps_when_nothing_succeeds() -> None:
     arena = Scripted(lambda direction, taken: False)
-    counts = practise(arena, steps=50, rescue=4).run()
+    counts = practise(arena, steps=50, stuck=4, recoveries=0).run()
     assert counts.rescues == 2 and arena.resets == 3  # the first scene, and after four and eight failures
 
 
 def practise_seeing(folder: Path | None = None, warmup_steps: int = 0, **params: int) -> Practice:
     agent, offline = pixel_reacher.make("calql", 2, 0, batch=4, hidden=(8, 8), cql_actions=2, warmup_steps=warmup_steps)
-    given = PracticeParams(**{"steps": 12, "episode_steps": 4, "patience": 2, **params})
+    given = PracticeParams(**{"steps": 12, "episode_steps": 4, "max_failures": 2, **params})
     online = Replay(200, pixel_reacher.SHAPE, agent.params)
     return Practice(agent, offline, online, SeenReacher(), given, folder, "x")
 

@@ -53,9 +53,9 @@ class SimArena:
         """How often a person had to lift the arm home."""
         return self.env.gated.lifts
 
-    def nudge(self, seed: int) -> bool:
+    def nudge(self, seed: int, times: int = 1) -> bool:
         """Push what the last episode failed at to where one of the successes took hold of it, if any place is known."""
-        points = self._memory.stroke(self.env.direction, seed)
+        points = self._memory.stroke(self.env.direction, seed, times)
         if points is not None:
             self.env.gated.stroke(points)
         return points is not None
