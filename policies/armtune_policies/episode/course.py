@@ -1,10 +1,10 @@
 """Which direction is tried next, and what is done about a scene in which nothing succeeds. Pure.
 
-One set of rules for practice through ROS (``machine``) and in one process (``learn.finetune``). A success hands over to
-the other direction, a failure tries again, and after ``max_failures`` in a row the other is tried all the same: a judge
-that misses a standing success would otherwise freeze practice. A direction that is solved before it begins is passed over
-and never counted. Before a retry the arm pushes what it failed at; when both directions keep failing it tries harder; then
-a person is asked. So no scene is tried for ever.
+One set of rules for practice through ROS (``machine``) and in one process (``learn.finetune``). A success hands over
+to the other direction, a failure tries again, and after ``max_failures`` in a row the other is tried all the same: a
+judge that misses a standing success would otherwise freeze practice. A direction that is solved before it begins is
+passed over and never counted. Before a retry the arm pushes what it failed at; when both directions keep failing it
+tries harder; then a person is asked. So no scene is tried for ever.
 """
 
 from __future__ import annotations

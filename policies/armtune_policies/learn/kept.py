@@ -59,16 +59,16 @@ def kept_data(training: Path, digest: str) -> Offline:
                          "experiment.demos_folder, or run armtune pretrain to the same folder")  # fmt: skip
     tensors, about = found
     try:
-        return _offline(tensors, about, digest)
+        return _offline(str(folder), tensors, about, digest)
     except (KeyError, TypeError, AttributeError) as why:
         raise BadData(str(folder), "data", "what a training kept", f"something else: {why!r}") from None
 
 
-def _offline(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any], digest: str) -> Offline:
+def _offline(name: str, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any], digest: str) -> Offline:
     rows = {name: tensors[name].numpy() for name in COLUMNS}
     stops = np.cumsum([0, *(one["rows"] for one in about["trajectories"])])
     if {len(column) for column in rows.values()} != {int(stops[-1])}:
-        raise BadData(DATA, "rows", f"{stops[-1]} in each column", {name: len(column) for name, column in rows.items()})
+        raise BadData(name, "rows", f"{stops[-1]} in each column", {name: len(column) for name, column in rows.items()})
     trajectories = tuple(
         _trajectory({name: column[begin:end] for name, column in rows.items()}, one)
         for (begin, end), one in zip(pairwise(stops), about["trajectories"])

@@ -17,6 +17,7 @@ from armtune_bringup.agents import Learning, OnStep, made
 from armtune_bringup.arena import SimArena
 from armtune_bringup.stages import EVALUATION_SEED
 from armtune_policies.contract import DIRECTIONS, digest
+from armtune_policies.learn.settings import named_by
 from armtune_policies.store.files import read_json, write_json
 from armtune_sim.settings import ANY_TABLE
 
@@ -104,10 +105,10 @@ class SeedStudy:
     def _reads(self, name: str) -> list[Any]:
         """Return the settings that a cell depends on."""
         read: dict[str, list[Any]] = {
-            "bc": [cell_settings(self._bc_params), self.sizes.bc_updates],
+            "bc": [named_by(self._bc_params), self.sizes.bc_updates],
             "offline": [self._named],
             "control": [self._named, self.control_updates],
-            "online": [cell_settings(self.params), self.offline.updates, asdict(self.practice)],
+            "online": [named_by(self.params), self.offline.updates, asdict(self.practice)],
         }
         return read[name]
 
@@ -193,11 +194,6 @@ class SeedStudy:
                 self.on_step("measuring", done, 2 * episodes)
         arena.env.close()
         return found
-
-
-def cell_settings(params: AgentParams) -> dict[str, Any]:
-    """Return what names a cell; a limit that is not set names none, as before there was one."""
-    return {name: value for name, value in asdict(params).items() if (name, value) != ("failures", 0)}
 
 
 class Curve:

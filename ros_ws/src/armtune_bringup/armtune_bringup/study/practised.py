@@ -17,12 +17,13 @@ from armtune_bringup.stages import evaluate_policy
 from armtune_policies.contract import digest
 from armtune_policies.episode.counted import counted, minutes
 from armtune_policies.episode.places import demonstrated
+from armtune_policies.learn.settings import named_by
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.edits import kept_paths
 from armtune_policies.store.manifest import MANIFEST, load_manifest, training_folder
 from armtune_runtime.settings import ONLINE
 
-from .cells import SeedStudy, cell_settings
+from .cells import SeedStudy
 from .lockstep import Judge, OnEpisode, as_row, nobody, practised
 from .sights import Images
 
@@ -51,7 +52,7 @@ class PractisedStudy(SeedStudy):
         if name != CELL:
             return super()._reads(name)
         config, by = self.config, "another" if self.judge else self.config.reward.noise
-        settings = [cell_settings(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
+        settings = [named_by(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
         acted = asdict(replace(config.policy, folder=""))  # how tries are aimed and explore among it
         given = load_manifest(Path(config.reward.folder)).version if self._is_given else ""
         judged = [by, given, asdict(replace(config.reward, folder=""))]
