@@ -5,7 +5,7 @@ The leaf of the house: standard library only, imports nothing of ours. Read ``st
 """
 
 from . import topics
-from .checked import Checked, ConfigError, choice, flatten, num, text
+from .checked import AS_TRAINED, Checked, ConfigError, choice, flatten, num, text
 from .clock import Clock, ManualClock, SteadyClock
 from .digest import digest, file_digest
 from .modes import HOLD_REQUESTED, OPERATOR, OPERATOR_LOST, PRIORITY, SINGULAR, WALL, Kind, Mode, Verdict
@@ -14,6 +14,7 @@ from .step import Decision, Proposal, RewardAnswer, StepTick
 from .task import DIRECTIONS, Direction, TaskPair, opposite
 
 __all__ = [
+    "AS_TRAINED",
     "DIRECTIONS",
     "HOLD_REQUESTED",
     "OPERATOR",

@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T", bound="Checked")
 
+AS_TRAINED = -1
+"""Of a setting of practice that the training of its model has, too: the same."""
+
 
 class ConfigError(ValueError):
     """A setting that will not do; the text says which, what was expected and what came."""

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from armtune_policies.contract import (
+    AS_TRAINED,
     ActionSpec,
     Checked,
     ConfigError,
@@ -27,8 +28,6 @@ from armtune_policies.store.edits import kept_paths
 from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.manifest import MANIFEST, Manifest
 from armtune_policies.store.nouns import SUCCESS
-
-from .settings import AGENTS
 
 EPISODE_FILE_S = 5.0
 """How long to wait for the file of the episode a request names; the recorder closes it within 2 s."""
@@ -51,9 +50,9 @@ class LearnerJob(Checked):
     batch: int = num(128, low=2, high=4096, doc="rows per gradient step")
     learning_rate: float = num(3e-4, low=1e-6, high=1e-1, doc="step size of the optimiser")
     prior_folder: str = text("", doc="online: run with episodes of other tasks the agent was trained on, too")
-    utd: int = num(AGENTS, low=AGENTS, high=100, doc="online: updates owed per control step; -1: the agent's own")
+    utd: int = num(AS_TRAINED, low=AS_TRAINED, high=100, doc="online: updates owed per control step; -1: as trained")
     failures: int = num(
-        AGENTS, low=AGENTS, high=100_000, doc="online: failures in a row that teach; 0: all; -1: the agent's own"
+        AS_TRAINED, low=AS_TRAINED, high=100_000, doc="online: failures in a row that teach; 0: all; -1: as trained"
     )
     rows: int = num(200_000, low=100, high=100_000_000, doc="online: steps of practice kept")
     seed: int = num(0, low=0, high=2**31 - 1, doc="of batches and noise")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from armtune_policies.contract import ActionSpec, ConfigError, ObservationSpec, contract_digest, digest
+from armtune_policies.contract import AS_TRAINED, ActionSpec, ConfigError, ObservationSpec, contract_digest, digest
 from armtune_policies.episode.guard import Guard, Reference
 from armtune_policies.runtime.policy import named_sentences
 from armtune_policies.store.edits import read_kept
@@ -33,7 +33,7 @@ from .offline import gather, make_agent
 from .pixels import NONE
 from .replay import Replay, mixed, share_now
 from .saved import load_training, save_training
-from .settings import AGENTS, named_by
+from .settings import named_by
 from .trained import restore, trained
 from .trajectory import Trajectory
 
@@ -97,8 +97,8 @@ class OnlineLearner:
         action: Of the contract.
         observation: Of the contract.
         folder: Where checkpoints go; one that is there is gone on from.
-        utd: Updates owed per step; ``AGENTS`` for the agent's own setting.
-        failures: How many since the last success are learnt from, see ``teaches``; ``AGENTS`` likewise.
+        utd: Updates owed per step; ``AS_TRAINED`` for the agent's own setting.
+        failures: How many since the last success are learnt from, see ``teaches``; ``AS_TRAINED`` likewise.
         rows: Steps of practice kept; the oldest go first.
         seed: Of batches.
         on_read: Told how many episodes of the offline data are read, of how many.
@@ -122,7 +122,7 @@ class OnlineLearner:
     ) -> None:
         files = load_model(policy_folder, contract_digest(action, observation), kinds=("policy",))
         manifest = files.manifest
-        told = {name: value for name, value in (("utd", utd), ("failures", failures)) if value != AGENTS}
+        told = {name: value for name, value in (("utd", utd), ("failures", failures)) if value != AS_TRAINED}
         was = trained(manifest, policy_folder, told, {})
         if was.agent.pixels != NONE:
             raise ConfigError(f"policy.folder: {policy_folder} learns from pixels; online it learns on an encoder only")

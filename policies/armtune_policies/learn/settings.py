@@ -10,9 +10,6 @@ from armtune_policies.contract import Checked, ConfigError, choice, num, text
 from armtune_policies.contract.paths import config_root
 from armtune_policies.store.files import read_yaml
 
-AGENTS = -1
-"""Of a setting that an agent has, too, where practice may have another: as the agent was trained."""
-
 NAMES = ("bc", "calql", "cql", "iql", "rlpd", "wsrl", "td3bc")
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from armtune_policies.contract import ActionSpec, Checked, ConfigError, ObservationSpec, TaskPair, choice, num, text
-from armtune_policies.learn.settings import AGENTS
+from armtune_policies.contract import (
+    AS_TRAINED,
+    ActionSpec,
+    Checked,
+    ConfigError,
+    ObservationSpec,
+    TaskPair,
+    choice,
+    num,
+    text,
+)
 from armtune_policies.reward.noise import CORRELATION, NONE, PRESETS
 from armtune_safety.settings import RobotParams
 
@@ -86,9 +95,9 @@ class LearnerParams(Checked):
     tls_cert: str = text("", doc="remote: PEM certificate chain; blank serves without TLS")
     tls_key: str = text("", doc="remote: PEM key of tls_cert")
     more_folders: tuple[str, ...] = text((), doc="run folders of other robots to learn from, too")
-    utd: int = num(AGENTS, low=AGENTS, high=100, doc="online: updates owed per control step; -1: the agent's own")
+    utd: int = num(AS_TRAINED, low=AS_TRAINED, high=100, doc="online: updates owed per control step; -1: as trained")
     failures: int = num(
-        AGENTS, low=AGENTS, high=100_000, doc="online: failures in a row that teach; 0: all; -1: the agent's own"
+        AS_TRAINED, low=AS_TRAINED, high=100_000, doc="online: failures in a row that teach; 0: all; -1: as trained"
     )
     rows: int = num(200_000, low=100, high=100_000_000, doc="online: steps of practice kept; the oldest go first")
     prior_folder: str = text("", doc="online: run with episodes of other tasks the agent was trained on, too")
