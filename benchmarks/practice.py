@@ -110,6 +110,8 @@ def read(arguments: Sequence[str]) -> Asked:
             raise ConfigError(f"{name}: expected a list, as in '{name}=[...]', got {ours[name]!r}")
     if unknown := [cell for cell in ours["cells"] if cell not in CELLS]:
         raise ConfigError(f"cells: expected some of {', '.join(CELLS)}; got {unknown[0]!r}")
+    if taken := [word for word in rest if word.startswith(("reward.noise=", "sim.shift="))]:
+        raise ConfigError(f"{taken[0]}: say it by the word of its own, as in noise=pot_pick_place or shift=camera")
     noisy = (f"reward.noise={ours['noise']}",) if ours["noise"] else ()
     shifted = (f"sim.shift={ours['shift']}",) if ours["shift"] else ()
     return Asked(

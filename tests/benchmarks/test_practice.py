@@ -38,6 +38,7 @@ def test_cells_of_other_settings_are_kept_under_other_names() -> None:
         (["quick"], "expected name=value, as in seeds=[0], got 'quick'"),
         (["reward=mine"], "reward: expected learned or truth, got 'mine'"),
         (["seeds=3"], "seeds: expected a list"),
+        (["reward.noise=cloth_folding"], "reward.noise=cloth_folding: say it by the word of its own"),
         (["cells=[bc,best]"], "cells: expected some of bc, offline, matched, practice; got 'best'"),
     ],
 )

@@ -99,6 +99,18 @@ def test_what_is_kept_does_not_say_whose_trial_it_was_and_is_gone_on_with(tmp_pa
     assert [row["number"] for row in again.rows] == list(range(8)) and again.rows[:3] == kept["trials"]
 
 
+def test_policies_in_another_order_are_another_plan(tmp_path: Path) -> None:
+    evaluate_on(Graph(), ledger(tmp_path), WHO, None)
+    with pytest.raises(ConfigError, match="name another file by --result"):
+        Ledger(tmp_path / "result.json", WHO[::-1], config(), True)
+
+
+def test_attempt_that_a_person_ended_is_nobodys_void(tmp_path: Path) -> None:
+    book, asked = ledger(tmp_path), [False, True]
+    evaluate_on(Graph(1), book, WHO, None, lambda: asked.pop(0) if asked else True)
+    assert not book.rows and not book.voids
+
+
 def test_another_plan_does_not_go_on_with_these_trials(tmp_path: Path) -> None:
     evaluate_on(Graph(), ledger(tmp_path), WHO, None)
     for other in ("experiment.evaluations=3", "experiment.seed=6", "task.episode_steps=7", "safety.slow_scale=0.4"):

@@ -60,6 +60,27 @@ def test_goal_ends_when_whoever_asked_is_gone_for_a_while_and_not_before_they_co
     assert one.end_wanted(lambda _: 0) == "whoever asked for it is gone"
 
 
+def test_session_that_is_being_ended_is_taken_over_by_none() -> None:
+    clock = ManualClock(0)
+    one, _ = desk(clock)
+    one.accepted(topics.CORRECT, Goal())
+    clock.advance(FOUND_S + 1.0)
+    assert one.end_wanted(lambda _: 0) and not one.takes(topics.CORRECT), "its end would be the new one's"
+
+
+@pytest.mark.parametrize(
+    ("action", "direction", "is_taken"),
+    [
+        (topics.EVALUATE, "backward", True),
+        (topics.EVALUATE, "sideways", False),
+        (topics.PRACTICE, "forward", False),  # it takes turns
+        (topics.PRACTICE, "", True),
+    ],
+)
+def test_direction_is_a_known_one_and_asked_for_in_evaluation_only(action: str, direction: str, is_taken: bool) -> None:
+    assert desk()[0].takes(action, direction) is is_taken
+
+
 def test_practice_goes_on_when_whoever_asked_is_gone() -> None:
     clock = ManualClock(0)
     one, _ = desk(clock)

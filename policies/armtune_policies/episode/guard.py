@@ -2,8 +2,9 @@
 
 A wager against "the arm does as well as its reference" (Waudby-Smith and Ramdas, 2010.09686): per episode the stake is
 multiplied by ``1 + bet (p0 - x)``, x being 1 for a success, and likewise by ``1 + bet (y - q0)``, y being the share of
-steps that the gate limited. While the claim is true the stake is not expected to grow, so that it ever grows
-1 / alpha fold has at most probability alpha (Ville), however often one looks. Then the reference acts again.
+steps that the gate limited. A stake below 1 begins again at 1, so that what went well before does not hide what goes
+wrong now: an e-detector (CUSUM; Shin, Ramdas and Rinaldo, 2203.03532), which while the claim is true sounds once in 1
+/ alpha episodes at most, in the mean. Then the reference acts again.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from .rate import wilson
 
 BETS = (0.25, 0.5, 0.9)
 """Parts of the largest bet that cannot ruin; the stake is split among them, for nobody knows how much worse it is."""
-ALPHA = 0.005
-"""Of each of both wagers."""
+ALPHA = 0.001
+"""Of each of both wagers: a false alarm in a thousand episodes at most, in the mean."""
 WINDOW = 20
 """Episodes that make a reference, or a rest after it was gone back to."""
 SLACK = 0.05
@@ -29,7 +30,10 @@ class Reference:
     version: str
     folder: str
     success: float = 0.0
-    """The least that is claimed of it: the lower 95 % bound (Wilson) of what it reached."""
+    """The least that is claimed of it: the lower 95 % bound (Wilson) of what was reached while it was chosen.
+
+    Those are the newest ``WINDOW`` episodes, in which others acted, too: one policy acts in few.
+    """
     limited: float = 1.0
     """The most that is claimed of its share of limited steps."""
     rate: float = 0.0
@@ -94,10 +98,9 @@ class Guard:
 
     def _wager(self, success: float, limited: float) -> None:
         at_least, at_most = self.reference.success, self.reference.limited
-        half = len(BETS)
-        for index, part in enumerate(BETS):
-            self.stakes[index] *= 1.0 + part / max(1.0 - at_least, 1e-6) * (at_least - success)
-            self.stakes[half + index] *= 1.0 + part / max(at_most, 1e-6) * (limited - at_most)
+        worse = (at_least - success) / max(1.0 - at_least, 1e-6), (limited - at_most) / max(at_most, 1e-6)
+        factors = [1.0 + part * one for one in worse for part in BETS]
+        self.stakes = [max(stake, 1.0) * factor for stake, factor in zip(self.stakes, factors)]
 
     def _claim(self, reference: Reference) -> None:
         """Take the newest episodes for what the reference can do, and begin to wager anew."""

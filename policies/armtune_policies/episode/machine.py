@@ -280,9 +280,14 @@ class PracticeMachine:
         )
 
     def _act(self, _: e.Elapsed) -> list[e.Command]:
+        if self._is_shown and not self._countdown:  # an alarm of a countdown that was taken back
+            return []
         self._countdown = max(self._countdown - 1, 0)
         if self._countdown:
             return self._enter(READY, reason=f"starts in {self._countdown}")
+        return self._set_out()
+
+    def _set_out(self) -> list[e.Command]:
         begun = {"sets_aside": "", "reason": ""} if self._is_shown else {"sets_aside": ""}
         return self._enter(SHOWING if self._is_shown else ACTING, **begun)
 
@@ -326,7 +331,7 @@ class PracticeMachine:
             return []
         self._countdown = self._params.countdown
         if not self._countdown:
-            return self._act(e.Elapsed())
+            return self._set_out()
         return self._enter(READY, reason=f"starts in {self._countdown}")
 
     def _said(self, event: e.Told) -> list[e.Command]:
@@ -428,6 +433,10 @@ class PracticeMachine:
         self._asked = "reset"
         return self._pause(RESET, SCENE)
 
+    def _pause_meanwhile(self, event: e.Pause) -> list[e.Command]:
+        """A pause that would end with the gate's stop becomes one that a person ends."""
+        return self._break(event) if self.state.waits_for == GATE else []
+
     def _reset_meanwhile(self, event: e.Reset) -> list[e.Command]:
         """A pause becomes one in which the scene is laid anew, unless it is one already."""
         return [] if self._asked in ("ask", "reset") else self._break(event)
@@ -463,6 +472,7 @@ TRANSITIONS: dict[tuple[str, type], Callable[..., list[e.Command]]] = {
     **{(phase, e.Told): PracticeMachine._again for phase in (*HOLDS, RESTING)},
     **{(phase, wish): PracticeMachine._want_break for phase in (*HOLDS, *LIVE) for wish in (e.Pause, e.Reset)},
     **{(phase, wish): PracticeMachine._break for phase in (RESTING, READY) for wish in (e.Pause, e.Reset)},
+    (PAUSED, e.Pause): PracticeMachine._pause_meanwhile,
     (PAUSED, e.Reset): PracticeMachine._reset_meanwhile,
     (PAUSED, e.Resume): PracticeMachine._helped,
     (PAUSED, e.GateUp): PracticeMachine._gate_back,

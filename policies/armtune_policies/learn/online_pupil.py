@@ -73,13 +73,14 @@ class OnlinePupil(Pupil):
         try:
             is_due = made or is_asked_again or self._learner.guard.is_reverted
             offered = self._offered(episode_id) if is_due else None
+            manifest = None if offered is None else load_manifest(offered)
         except (OSError, ValueError) as why:
             self.tell("nothing", reason=str(why), after=episode_id, **counts)
             return
-        if offered is None:
+        if offered is None or manifest is None:
             self.tell("nothing", reason=self._why_nothing(), after=episode_id, **counts)
         else:
-            self.tell_offer(offered, load_manifest(offered), after=episode_id, **counts)
+            self.tell_offer(offered, manifest, after=episode_id, **counts)
 
     def _why_wait(self, episode_id: str) -> str:
         """Return why an episode is not paid for yet; blank for one that is or that cannot be read."""
@@ -92,10 +93,10 @@ class OnlinePupil(Pupil):
             return ""
 
     def standing(self) -> dict[str, Any]:
-        """Offer anew what was offered last: after a kill of everything the policy begins with the one it first had."""
+        """Offer anew what was offered last: a kill of everything may have come before the policy took it."""
         guard, paid = self._learner.guard, self._learner.paid
         heads = self._heads() if paid.episodes else []
-        folder = Path(guard.reference.folder) if guard.is_reverted else next(iter(heads), None)
+        folder = self._folder_of(guard.reference.version) if guard.is_reverted else next(iter(heads), None)
         if folder is None or not (folder / MANIFEST).is_file():
             return {}
         return offer_of(folder, load_manifest(folder), after=paid.episodes[-1])
@@ -116,7 +117,10 @@ class OnlinePupil(Pupil):
             return None
         if not (path := self.job.run / "models" / f"reverted-{guard.reverts:02d}.json").exists():
             write_json(path, {"after": episode_id, "back_to": guard.reference.version, **asdict(guard)})
-        return Path(guard.reference.folder)
+        version, back = guard.reference.version, self._folder_of(guard.reference.version)
+        if back is None:
+            raise ValueError(f"{self.job.run}/models: the policy to go back to, {version}, is no longer there")
+        return back
 
     def _why_nothing(self) -> str:
         guard, stuck = self._learner.guard, self._learner.stuck_since

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,11 @@ class Limits:
         """Return which pictures (N,) are like enough; a distance that is not a number is not."""
         bound = np.inf if self.distance_bound is None else self.distance_bound
         return np.asarray(np.asarray(distances) <= bound)
+
+
+def limits_of(own: Limits, threshold: float) -> Limits:
+    """Return how a model's answers are read: as it says itself, or by another ``threshold`` (0: none), sure of each."""
+    return replace(own, threshold=threshold, unsure_above=None) if threshold else own
 
 
 def probabilities(logits: Floats, temperature: float) -> npt.NDArray[np.float64]:

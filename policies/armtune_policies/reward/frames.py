@@ -8,10 +8,10 @@ a demonstration begins, the other direction is done: its first frames show that,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
+from armtune_policies.contract import digest
 
 POSITIVE = 3
 DROPPED = 10
@@ -58,14 +58,15 @@ def label_frames(
     return labels
 
 
-def split_episodes(
-    episode_ids: Sequence[str], held_out: float, rng: np.random.Generator
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_episodes(episode_ids: Iterable[str], held_out: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split whole episodes into training and held-out ones: frames of one episode are no two samples.
 
-    Both sides get at least one episode when there are two or more.
+    About a part ``held_out``. Each episode's side is its own, by its name and ``seed``: more episodes move none to the
+    other side, so that what a judge was once measured on it does not learn later. Both sides get at least one episode
+    when there are two or more.
     """
-    names = sorted(set(episode_ids))
-    order = [names[i] for i in rng.permutation(len(names))]
-    count = min(max(round(len(names) * held_out), 1), len(names) - 1) if len(names) > 1 else 0
-    return tuple(sorted(order[count:])), tuple(sorted(order[:count]))
+    drawn = sorted((int(digest([seed, name]), 16) / 16**16, name) for name in set(episode_ids))
+    count = sum(place < held_out for place, _ in drawn)
+    count = min(max(count, 1), len(drawn) - 1) if len(drawn) > 1 else 0
+    names = [name for _, name in drawn]
+    return tuple(sorted(names[count:])), tuple(sorted(names[:count]))

@@ -120,8 +120,10 @@ def test_retraining_writes_beside_the_old_judge_and_tells_both_of_episodes_that_
     arguments = ("retrain", str(run), *FEW, f"reward.folder={judge}", "--updates", "3")
     found = command(*arguments, "--labels", "live", "--teacher", str(teacher))
     assert not set(seen[0].used()) & set(seen[1].used())
-    assert set(seen[0].used()) == set(fitting.split(labelled(judging(judge), run), 0.2, 0)[0].used())
-    assert found["practice_frames"] == int(is_practice(seen[1]).sum())
+    learnt, held = fitting.split(labelled(judging(judge), run), 0.2, 0)
+    calibrated, measured = fitting.split(held, 0.5, 1)
+    assert (set(seen[0].used()), set(seen[1].used())) == (set(learnt.used()), set(calibrated.used()))
+    assert found["practice_frames"] == int(is_practice(measured).sum())
     assert found["folder"] == f"{judge}-new" and load_manifest(judge).version == before
     again = load_manifest(Path(f"{judge}-new"))
     assert again.version == found["model"] and again.provenance["from"] == before
@@ -146,7 +148,10 @@ def test_the_vote_is_tuned_to_a_config_that_composes(
     monkeypatch.setattr(collecting, "STAGES", {LEARNT_FROM: {"few": 2}})
     steps: list[str] = []
     out, learnt = tmp_path / "tuned.yaml", labelled(judging(judge), run).used()
-    told = judging(judge, "seed=0")  # that of the practice it learned from
+    own = judging(judge, "seed=0")  # that of the practice it learned from
+    with pytest.raises(ConfigError, match=r"expected another than that of what was learnt from \(0\).*got 0"):
+        tune_vote(own, run, out, 1, lambda *_: None)
+    told = judging(judge, "seed=1")
     tried = tune_vote(told, run, out, 1, lambda what, done, of: steps.append(f"{what} {done}/{of}"))
     assert labelled(judging(judge), run).used() == learnt, "what it is measured on is not learnt from"
     assert (run / "stages" / f"{LEARNT_FROM}-few").is_dir() and steps[-1] == "episodes 6/6"

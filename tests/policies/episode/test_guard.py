@@ -47,6 +47,16 @@ def test_policy_that_fails_is_gone_back_from_soon(before: float, after: float) -
 
 
 @pytest.mark.fault("F28")
+def test_policy_that_fails_is_gone_back_from_soon_however_long_all_was_well() -> None:
+    found = []
+    for seed in range(20):
+        guard, rng = fresh(), np.random.default_rng(seed)
+        assert lived(guard, rng, 0.9, 0.2, WINDOW + 150) is None
+        found.append(lived(guard, rng, 0.0, 0.2, 100))
+    assert all(at is not None and at <= 15 for at in found), found  # a person is asked after 15 failures in a row
+
+
+@pytest.mark.fault("F28")
 def test_policy_that_runs_into_the_limits_is_gone_back_from() -> None:
     guard, rng = fresh(), np.random.default_rng(0)
     assert lived(guard, rng, 0.5, 0.1, WINDOW) is None

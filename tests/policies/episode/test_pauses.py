@@ -167,6 +167,15 @@ def test_pause_in_which_the_scene_was_laid_anew_counts_as_one_and_does_not_end_b
     assert one.state.phase == HOMING and one.counts.resets == 1
 
 
+def test_pause_while_the_gate_is_stopped_does_not_end_by_the_gate() -> None:
+    one = started()
+    one.handle(e.GateDown("e-stop pressed"))
+    assert one.handle(e.Pause()) and not one.handle(e.GateUp()) and one.state.phase == PAUSED
+    assert not one.handle(e.Pause()), "it is one already"
+    one.handle(e.Resume())
+    assert one.state.phase == HOMING
+
+
 def test_break_that_was_not_taken_is_forgotten_by_the_next_practice() -> None:
     one = started()
     one.handle(e.Pause())

@@ -153,6 +153,19 @@ def test_last_episode_is_named_though_another_was_announced_and_never_begun() ->
     assert one.state.sets_aside == "run-00000"
 
 
+def test_countdown_that_was_taken_back_by_again_starts_nothing() -> None:
+    one = showing(nudge=0)
+    one.handle(e.Told("success", 5))
+    home(one)
+    one._params = EpisodeParams(countdown=3)
+    one.handle(e.Told("start"))
+    assert one.state.reason == "starts in 3"
+    one.handle(e.Told("again"))
+    assert one.handle(e.Elapsed()) == () and one.state.phase == READY
+    one.handle(e.Told("start"))
+    assert one.state.reason == "starts in 3"
+
+
 def test_discarded_episodes_do_not_pause_a_session() -> None:
     one = showing(max_aborts=2)
     for _ in range(5):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +32,13 @@ def test_no_frame_is_labelled_twice_nor_outside_the_episode(steps: int, is_succe
 @given(st.integers(0, 30), st.floats(0.05, 0.5), st.integers(0, 99))
 def test_an_episode_is_on_one_side_of_the_split_only(count: int, held_out: float, seed: int) -> None:
     names = [f"e{i}" for i in range(count)]
-    train, held = split_episodes(names * 3, held_out, np.random.default_rng(seed))
+    train, held = split_episodes(names * 3, held_out, seed)
     assert sorted(train + held) == sorted(names)
     assert count < 2 or (train and held)
+
+
+@given(st.integers(30, 90), st.integers(1, 90), st.integers(0, 99))
+def test_more_episodes_move_none_to_the_other_side(count: int, more: int, seed: int) -> None:
+    names = [f"e{i}" for i in range(count + more)]
+    held, later = split_episodes(names[:count], 0.25, seed)[1], split_episodes(names, 0.25, seed)[1]
+    assert set(later) & set(names[:count]) == set(held)

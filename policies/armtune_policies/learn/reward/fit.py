@@ -70,7 +70,7 @@ def split(frames: FrameSet, part: float, seed: int) -> tuple[FrameSet, FrameSet]
     for kind in frames.kinds:
         names = frames.of_kind(kind).used()
         if len(names) > 1:
-            held += split_episodes(names, part, np.random.default_rng([seed, 1]))[1]
+            held += split_episodes(names, part, seed)[1]
     out = set(held)
     return frames.of_episodes(n for n in frames.episodes if n not in out), frames.of_episodes(held)
 
@@ -162,7 +162,9 @@ def fit(
             logits = net.logits(images, said[train.question[rows]])
         return nn.functional.binary_cross_entropy_with_logits(logits.float(), target[rows])
 
-    begun = fingerprint(*train.images.values(), train.frame, train.question, target, said, *net.state_dict().values())
+    begun = fingerprint(
+        *train.images.values(), train.frame, train.question, train.is_success, target, said, *net.state_dict().values()
+    )
     named = digest([type(net).__name__, train.questions, asdict(params), seed, begun])
     training = Training(
         {"net": net, "batches": batches}, loss, params.updates, params.learning_rate, params.weight_decay, seed, named,

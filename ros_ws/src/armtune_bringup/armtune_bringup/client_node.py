@@ -26,6 +26,18 @@ FIND_S, ANSWER_S, CANCEL_S = 5.0, 5.0, 30.0
 SEEN_AT_ONCE_S = 0.3  # how much longer to look once one graph is found, in case there are two
 
 
+class Lives:
+    """Whether ``episode_node`` is the one that was asked: one that was started anew is idle, and never answers."""
+
+    def __init__(self) -> None:
+        self._was_busy = self.is_another = False
+
+    def heard(self, state: EpisodeState) -> None:
+        """Take in where practice stands."""
+        self.is_another |= self._was_busy and state.phase == EpisodeState.IDLE
+        self._was_busy |= state.phase != EpisodeState.IDLE
+
+
 class Client(Node):
     """A short-lived node beside a running graph. Use as a context manager.
 
@@ -117,7 +129,8 @@ class Client(Node):
             ConfigError: when the goal is refused.
             TimeoutError: when the graph does not answer.
         """
-        client = ActionClient(self, Practice, self._full(action))
+        client, lives = ActionClient(self, Practice, self._full(action)), Lives()
+        state = self.create_subscription(EpisodeState, self._full(topics.EPISODE_STATE), lives.heard, LATCHED_QOS)
         try:
             if not client.wait_for_server(timeout_sec=FIND_S):
                 raise TimeoutError(f"{self._full(action)}: no answer within {FIND_S:g} s; is episode_node up?")
@@ -125,13 +138,14 @@ class Client(Node):
             handle = self._await(client.send_goal_async(goal, lambda said: progress(said.feedback)), action)
             if not handle.accepted:
                 raise ConfigError(f"{action} was refused: is one running already? see `armtune status`")
-            return self._follow(handle, stop)
+            return self._follow(handle, stop, lives)
         finally:
+            self.destroy_subscription(state)
             client.destroy()
 
     # -- plumbing ----------------------------------------------------------------------
 
-    def _follow(self, handle: Any, stop: Callable[[], bool]) -> Practice.Result:
+    def _follow(self, handle: Any, stop: Callable[[], bool], lives: Lives) -> Practice.Result:
         done, cancelled_s = handle.get_result_async(), None
         while not done.done():
             self._spin()
@@ -142,6 +156,8 @@ class Client(Node):
                 raise TimeoutError(f"practice did not end within {CANCEL_S:g} s of being asked to")
             if self.count_publishers(self._full(topics.GATE_STATE)) == 0:
                 raise TimeoutError("the graph went away while it practised")
+            if lives.is_another:
+                raise TimeoutError("episode_node was started anew and knows of no practice; the same command goes on")
         return done.result().result
 
     def _spin(self) -> None:

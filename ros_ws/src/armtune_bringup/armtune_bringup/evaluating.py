@@ -100,7 +100,7 @@ class Ledger:
         self.trials = plan(e.evaluations, len(who), e.seed)
         judge = "truth" if by_truth else "operator"
         self._plan = {
-            "policies": sorted(c.version for c in who), "scenes": e.evaluations, "seed": e.seed, "judge": judge,
+            "policies": [c.version for c in who], "scenes": e.evaluations, "seed": e.seed, "judge": judge,
             "task": config.task.name, "episode_steps": config.task.episode_steps, "config": config_hash(config),
         }  # fmt: skip
         value: dict[str, Any] = {"plan": self._plan, "trials": []}
@@ -177,16 +177,15 @@ def evaluate_on(
         else:
             operator.lay(trial)
         tried = graph.attempt(one, trial.direction, operator is None, stop, say)
+        if tried.why and stop():
+            return
         if tried.why:
             ledger.note_void(trial, tried.why)
-        if tried.why and not stop():
             void += 1
             say(f"trial {trial.number + 1} is made again: {tried.why}")
             if void >= VOID_IN_A_ROW:
                 raise ConfigError(f"{void} attempts in a row said nothing: {tried.why}; the same command goes on")
             continue
-        if tried.why:
-            return
         void = 0
         is_done = operator.is_done(trial) if tried.is_done is None and operator is not None else bool(tried.is_done)
         ledger.note(trial, tried.episode_id, is_done)

@@ -122,7 +122,7 @@ def pretrain_models(
     from armtune_policies.learn.sentences import embed
     from armtune_policies.learn.sources import sources
 
-    from .judging.frames import by_outcome
+    from .judging.frames import by_outcome, is_shown
     from .judging.settings import Judging
     from .judging.train import train
 
@@ -141,7 +141,7 @@ def pretrain_models(
     about = About(f"{task.name}-bc", action, observation, embeddings, provenance, {"loss": done.loss})
     policy = export_policy(policy_folder, done.encoder, done.head, about)
     judging = Judging(replace(config, reward=replace(config.reward, folder=str(reward_folder))), fit=FIRST_JUDGE)
-    frames = by_outcome(judging, episodes)
+    frames = by_outcome(judging, [episode for episode in episodes if is_shown(episode)])
     return policy, train(judging, frames, lambda _, done, total: on_step("reward", done, total), embeddings=embeddings)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from armtune_policies.contract import Clock, topics
+from armtune_policies.contract import DIRECTIONS, Clock, topics
 from armtune_policies.episode.events import Begin, Finish
 from armtune_policies.episode.tally import Tally
 from armtune_policies.store.nouns import DEMONSTRATION, EVALUATION, PRACTICE
@@ -42,31 +42,37 @@ class GoalDesk:
     ) -> None:
         self._ros, self._action, self._clock = ros, action, clock
         self._begin, self._taken_over, self._tally = begin, taken_over, tally
-        self.is_open = False
+        self.is_open = self._is_ending = False
         self._goal: Any = None
         self._name, self._until_ns = "", 0
         self._finish = Finish(False, "")
 
     def serve(self, node: Any, name: str) -> Any:
         """Return the server of one action, to be destroyed."""
-        ros = self._ros
+        ros, answer = self._ros, self._ros.GoalResponse
         return ros.ActionServer(
             node, self._action, name, self.result,
-            goal_callback=lambda _: ros.GoalResponse.ACCEPT if self.takes(name) else ros.GoalResponse.REJECT,
+            goal_callback=lambda wish: answer.ACCEPT if self.takes(name, wish.direction) else answer.REJECT,
             cancel_callback=lambda _: ros.CancelResponse.ACCEPT,
             handle_accepted_callback=lambda goal: self.accepted(name, goal),
         )  # fmt: skip
 
-    def takes(self, name: str) -> bool:
-        """Whether another goal may come; a session that was killed is taken over by the next of its kind."""
-        return self.is_open and (self._goal is None or (name == self._name and name in SESSIONS))
+    def takes(self, name: str, direction: str = "") -> bool:
+        """Whether another goal may come; a session that was killed is taken over by the next of its kind.
+
+        Not by one that comes while the killed one's arm is brought home: it comes again. Practice takes turns, so a
+        direction is asked for in evaluation only.
+        """
+        is_known = not direction or (direction in DIRECTIONS and name == topics.EVALUATE)
+        is_free = self._goal is None or (name == self._name and name in SESSIONS and not self._is_ending)
+        return self.is_open and is_known and is_free
 
     def accepted(self, name: str, goal: Any) -> None:
         """Begin, unless another session's goes on.
 
         The goal is executed when practice is over: an awaiting coroutine is polled without pause.
         """
-        before, self._goal, self._name = self._goal, goal, name
+        before, self._goal, self._name, self._is_ending = self._goal, goal, name, False
         self._until_ns = self._clock.now_ns() + round(FOUND_S * 1e9)
         if before is not None:
             before.execute()
@@ -89,6 +95,7 @@ class GoalDesk:
         if listeners(f"{self._name}/_action/feedback"):
             self._until_ns = now_ns + round(GONE_S * 1e9)
         is_gone = self._name in WATCHED and now_ns > self._until_ns
+        self._is_ending = is_gone or self._goal.is_cancel_requested
         return "cancelled" if self._goal.is_cancel_requested else "whoever asked for it is gone" if is_gone else ""
 
     def finished(self, finish: Finish) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from armtune_policies.contract import Verdict
-from armtune_policies.reward.calibrate import Limits, verdict
+from armtune_policies.reward.calibrate import Limits, limits_of, verdict
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.reward.noise import channel
 
@@ -32,7 +32,7 @@ class Reader:
     def read(self, answer: Answer) -> tuple[Verdict, float]:
         """Return verdict and probability; NaN where the verdict is unknown."""
         asked, p = answer.question, answer.probability
-        limits = Limits(self._threshold) if self._threshold else asked.model.limits
+        limits = limits_of(asked.model.limits, self._threshold)
         said = verdict(p, limits)
         if p is None or said is Verdict.UNKNOWN:
             return Verdict.UNKNOWN, float("nan")

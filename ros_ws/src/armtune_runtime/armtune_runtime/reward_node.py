@@ -125,7 +125,7 @@ class RewardNode(ManagedNode):
         """Count an answer, and keep why there was none."""
         self._counts[said.name.lower()] += 1
         self._why = answer.why
-        if answer.is_lost:
+        if answer.is_lost and answer.question.model is self._slot.current:  # else it was closed when another took over
             self.fail(f"{self.get_name()}: {answer.why}")
         if said is not Verdict.UNKNOWN:
             self.did_work()

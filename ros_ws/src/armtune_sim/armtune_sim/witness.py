@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from armtune_policies.contract import DIRECTIONS, Direction, TaskPair
+from armtune_policies.reward.tune import WINDOWS
 
-from .collect import LINGER_STEPS, chance
+from .collect import chance
 from .env import ArmEnv, read
 from .experts import make_expert
+
+LINGER_STEPS = max(WINDOWS)
+"""Frames after a success: as many as the longest vote looks at that may be tuned on them."""
 
 Images = dict[str, NDArray[np.uint8]]
 Act = Callable[[Images, NDArray[np.float32]], NDArray[np.float32]]

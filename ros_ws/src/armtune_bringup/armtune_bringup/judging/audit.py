@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from armtune_policies.contract import ConfigError
+from armtune_policies.contract import ConfigError, Verdict
 from armtune_policies.reward.audit import (
     AuditParams,
     Decision,
@@ -24,7 +24,7 @@ from armtune_policies.reward.audit import (
 from armtune_policies.store.edits import kept_paths, read_kept
 from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.files import write_whole
-from armtune_policies.store.nouns import SUCCESS
+from armtune_policies.store.nouns import ABORTED, SAID_FAILURE, SAID_SUCCESS, SUCCESS
 from armtune_policies.store.reviews import AUDIT, WORDS, add_reviews, decisions, read_reviews
 
 
@@ -82,7 +82,7 @@ class Auditing:
             reviews += [
                 r for r in read_reviews(self._run, name) if is_sampled(name, r.decision.step, self._params.share)
             ]
-        outcomes = [episode.outcome == SUCCESS for episode in self._episodes.values()]
+        outcomes = [episode.outcome == SUCCESS for episode in self._episodes.values() if _is_judged(episode)]
         found = tuple(alarms(reviews, outcomes, self._params))
         return Audit(tuple(waiting), len(reviews), precision(reviews), recall(reviews), found)
 
@@ -111,6 +111,12 @@ class Auditing:
     def _due(self, episode: Episode) -> list[Decision]:
         reviewed = read_reviews(self._run, episode.episode_id)
         return [d for d in due(decisions(episode), reviewed, self._params.share) if episode.complete[d.step]]
+
+
+def _is_judged(episode: Episode) -> bool:
+    """Whether the vote said how it ended: of no demonstration, of nothing that was stopped or a person ended."""
+    is_said = episode.outcome == ABORTED or episode.about.mark in (SAID_SUCCESS, SAID_FAILURE)
+    return not is_said and bool((episode.verdicts != Verdict.UNKNOWN).any())
 
 
 def picture_path(run: Path, episode_id: str, step: int) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from armtune_policies.contract import ConfigError
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.reward.frameset import FrameSet, read_joined
 from armtune_policies.reward.metrics import VoteRule, by_question, worst
@@ -20,7 +21,7 @@ from armtune_policies.store.files import write_json
 from .collect import LEARNT_FROM, MEASURED_ON, clone_stages
 from .frames import score
 from .settings import Judging, OnStep, rule_of
-from .witness import EXPERT, FAILURE, MEASURED, PRACTICE, Wanted, witnessed
+from .witness import EXPERT, FAILURE, MEASURED, PRACTICE, SCENES, Wanted, witnessed
 
 EVALUATION_SEED = 100
 
@@ -44,7 +45,7 @@ def evaluate(judging: Judging, run: Path, episodes: int, on_step: OnStep) -> dic
     model = RewardModel.load(Path(config.reward.folder), config.policy.action, config.policy.observation)
     policies = clone_stages(config, run, MEASURED_ON, config.experiment.seed + 1, on_step)
     frames = read_joined(fresh(judging, run, seed, episodes, policies, on_step))
-    _, said = score(model, frames)
+    _, said = score(model, frames, config.reward.threshold)
     return {
         "evaluation": "reward",
         "task": config.task.name,
@@ -57,8 +58,16 @@ def evaluate(judging: Judging, run: Path, episodes: int, on_step: OnStep) -> dic
 def fresh(
     judging: Judging, run: Path, seed: int, episodes: int, policies: Mapping[str, Path], on_step: OnStep
 ) -> list[Path]:
-    """Return the files with the frames of fresh episodes of a seed, made once."""
-    done, total = [0], 6 * episodes
+    """Return the files with the frames of fresh episodes of a seed, made once.
+
+    Raises:
+        ConfigError: when the run's demonstrations and practice are of this seed's scenes.
+    """
+    own, done, total = judging.config.experiment.seed, [0], 6 * episodes
+    if own in (seed, *range(SCENES * seed, SCENES * (seed + 1))):
+        raise ConfigError(
+            f"seed: expected another than that of what was learnt from ({own}), whose scenes it would meet; got {seed}"
+        )
 
     def told() -> None:
         done[0] += 1
@@ -90,7 +99,7 @@ def tune_vote(judging: Judging, run: Path, out: Path, episodes: int, on_step: On
     model = RewardModel.load(Path(config.reward.folder), config.policy.action, config.policy.observation)
     policies = clone_stages(config, run, LEARNT_FROM, config.experiment.seed, on_step)
     frames = read_joined(fresh(judging, run, seed, episodes, policies, on_step))
-    tried = tune(frames, score(model, frames)[1])
+    tried = tune(frames, score(model, frames, config.reward.threshold)[1])
     write_vote(out, tried[0].rule)
     return tried
 

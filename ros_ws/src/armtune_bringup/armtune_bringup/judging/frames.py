@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from armtune_bringup.settings import Config
 from armtune_policies.contract import ConfigError, Verdict
+from armtune_policies.reward.calibrate import limits_of, verdicts
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.reward.frameset import FrameSet, joined, read_frames
 from armtune_policies.reward.gather import DEMO, by_labels, by_rule
+from armtune_policies.store import nouns
 from armtune_policies.store.edits import kept_paths, read_kept
 from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.labels import LIVE, OPERATOR, label_path, operator_labels, read_labels
-from armtune_policies.store.nouns import SAID_FAILURE, SAID_SUCCESS
+from armtune_policies.store.nouns import ABORTED, SAID_FAILURE, SAID_SUCCESS
 
 from .settings import Judging
 from .witness import PRACTICE, TAUGHT
@@ -50,7 +52,7 @@ def labelled(
         episode = read_kept(path)
         if label_set != LIVE and _says_frames(run, episode, label_set):
             (mine if _is_practice(episode) else corrected).append(episode)
-        elif not _is_practice(episode):
+        elif is_shown(episode):
             shown.append(episode)
     parts = [by_outcome(judging, shown)] if shown else []
     if corrected:
@@ -77,14 +79,19 @@ def by_outcome(judging: Judging, episodes: Sequence[Episode]) -> FrameSet:
     return by_rule(episodes, judging.questions, cameras, judging.label, {forward: backward, backward: forward})
 
 
-def score(model: RewardModel, frames: FrameSet) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
-    """Return probabilities and verdicts (N,) of a model in the runtime, for every question of a set."""
-    p, said = [np.zeros(0)], [np.zeros(0, np.uint8)]
+def score(
+    model: RewardModel, frames: FrameSet, threshold: float = 0.0
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+    """Return probabilities and verdicts (N,) of a model in the runtime, for every question of a set.
+
+    Verdicts are those of ``reward.threshold``, as live; 0 for the model's own.
+    """
+    p, said, limits = [np.zeros(0)], [np.zeros(0, np.uint8)], limits_of(model.limits, threshold)
     for start in range(0, len(frames), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(frames)))
         found = model.score_many(frames.pictures(rows), [frames.questions[q] for q in frames.question[rows]])
         p.append(found.probability.astype(np.float64))
-        said.append(found.verdict)
+        said.append(verdicts(found.probability, found.distance, limits))
     return np.concatenate(p), np.concatenate(said)
 
 
@@ -166,7 +173,13 @@ def _witnessed(config: Config, run: Path) -> list[FrameSet]:
     return [read_frames(path) for path in sorted((run / TAUGHT).glob(f"{config.task.name}-*.safetensors"))]
 
 
+def is_shown(episode: Episode) -> bool:
+    """Whether how it ended says what its frames show: a demonstration or failure that came to its end."""
+    return not _is_practice(episode) and episode.outcome != ABORTED
+
+
 def _is_practice(episode: Episode) -> bool:
-    """Whether a judge spoke while the arm moved, and no person had the last word."""
+    """Whether only a judge spoke of it, or nobody did: no person had the last word."""
     is_said = episode.about.mark in (SAID_SUCCESS, SAID_FAILURE)
-    return not is_said and bool((episode.verdicts != Verdict.UNKNOWN).any())
+    is_judged = bool((episode.verdicts != Verdict.UNKNOWN).any())
+    return not is_said and (is_judged or episode.about.purpose == nouns.PRACTICE)

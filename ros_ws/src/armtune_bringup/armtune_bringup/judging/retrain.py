@@ -71,8 +71,10 @@ def retrain(
     if teacher is not None:
         judge = RewardModel.load(teacher, config.policy.action, config.policy.observation)
         train, (held, _) = agreed(train, old, judge, label_set), taught(held, judge, label_set)
-    asked_of = held.rows(is_practice(held))
-    new = _further(judging, old, train, held, on_step)
+    # The new judge's threshold is chosen on the one half, so that both are told of on frames that neither has seen.
+    calibrating, measuring = split(held, 0.5, config.experiment.seed + 1)
+    asked_of = measuring.rows(is_practice(measuring))
+    new = _further(judging, old, train, calibrating, on_step)
     return {
         "folder": f"{config.reward.folder}-new", "model": new.version, "practice_frames": len(asked_of),
         "before": numbers(asked_of, score(old, asked_of)[1], judging),
@@ -121,7 +123,8 @@ def agreed(frames: FrameSet, student: RewardModel, teacher: RewardModel, label_s
     part = frames.rows(is_open)
     (ours, said), (theirs, theirs_said) = score(student, part), score(teacher, part)
     alike = (said == theirs_said) & (said != Verdict.UNKNOWN)
-    alike &= np.minimum(np.abs(ours - 0.5), np.abs(theirs - 0.5)) >= SURE - 0.5
+    sure_of_yes, sure_of_no = (np.minimum(ours, theirs) >= SURE), (np.maximum(ours, theirs) <= 1.0 - SURE)
+    alike &= np.where(said == Verdict.YES, sure_of_yes, sure_of_no)
     is_success, is_kept = frames.is_success.copy(), ~is_open
     is_success[is_open], is_kept[is_open] = said == Verdict.YES, alike
     return replace(frames, is_success=is_success).rows(is_kept)

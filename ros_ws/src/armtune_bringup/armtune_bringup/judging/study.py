@@ -14,7 +14,6 @@ from armtune_policies.contract import ConfigError, digest
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.reward.frameset import FrameSet, read_joined
 from armtune_policies.reward.gather import FAILURE
-from armtune_policies.reward.metrics import VoteRule
 from armtune_policies.runtime.session import SENTENCE_SIZE
 from armtune_policies.store.files import read_json, write_json
 from armtune_policies.store.manifest import MANIFEST
@@ -53,11 +52,12 @@ def reward_study(
     found: dict[str, Any] = {"study": "reward", "task": judging.config.task.name, "seed": seed, "cells": {}}
     for name in cells or CELLS:
         model = _model(judging, run, "full" if name == "no-vote" else name, on_step)
-        rule = VoteRule(1, 1) if name == "no-vote" else rule_of(judging.config)
+        rule = rule_of(judging.config)
+        rule = replace(rule, need=1, window=1) if name == "no-vote" else rule
         named = digest([[file.name for file in files], model.digest, asdict(rule)])
         kept = run / "evaluation" / f"study-{name}-{seed}-{episodes}-{named}.json"
         if not kept.is_file():
-            write_json(kept, measured(frames, score(model, frames)[1], rule))
+            write_json(kept, measured(frames, score(model, frames, judging.config.reward.threshold)[1], rule))
         found["cells"][name] = read_json(kept)
         say(f"{CELLS[name]}: {_words(found['cells'][name])}")
     say(table(found["cells"]))

@@ -18,10 +18,13 @@ from armtune_policies.reward.gather import FAILURE, PRACTICE
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.manifest import load_manifest
 from armtune_sim.opengl import backend
+from armtune_sim.witness import LINGER_STEPS
 
 EXPERT = "expert"
 TAUGHT, MEASURED = Path("frames/taught"), Path("frames/measured")
 """Where in a run frames are kept that a judge learns from, and those that it is measured on, or its vote tuned."""
+SCENES = 1000
+"""A seed's scenes are those of so many seeds of demonstrations, from as many times itself on."""
 OnEpisode = Callable[[], None]
 
 
@@ -64,7 +67,8 @@ def witnessed(
         acting = policies if kind == PRACTICE else {}
         versions = {name: load_manifest(path, kinds=("policy",)).version for name, path in acting.items()}
         for direction in DIRECTIONS:
-            named = digest([world_of(config), kind, direction, wanted.seed, wanted.episodes, versions])
+            made = [world_of(config), kind, direction, wanted.seed, wanted.episodes, versions, LINGER_STEPS]
+            named = digest(made)
             path = folder / f"{config.task.name}-{kind}-{direction}-{wanted.seed}-{named[:12]}.safetensors"
             if not path.is_file():
                 write_frames(path, _made(config, wanted, kind, direction, policies, on_episode))
@@ -97,7 +101,9 @@ def _made(
             policy = Policy.load(folder, config.policy.action, config.policy.observation) if kind == PRACTICE else None
             # each kind and stage has scenes of its own: the same table twice would count one mistake twice
             base = (
-                wanted.seed * 1000 + 10 * [EXPERT, FAILURE, PRACTICE].index(kind) + [s for s, _ in stages].index(stage)
+                wanted.seed * SCENES
+                + 10 * [EXPERT, FAILURE, PRACTICE].index(kind)
+                + [s for s, _ in stages].index(stage)
             )
             for index in range(-(-wanted.episodes // len(stages))):
                 if policy is None:

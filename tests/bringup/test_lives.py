@@ -1,0 +1,23 @@
+"""Whether who was asked to practise is still the one that practises."""
+
+from __future__ import annotations
+
+import pytest
+
+from armtune_bringup.client_node import Lives
+from armtune_interfaces.msg import EpisodeState
+
+
+@pytest.mark.parametrize(
+    ("phases", "is_another"),
+    [
+        (["idle"], False),  # not begun yet
+        (["finished", "homing", "ready", "acting", "finished"], False),
+        (["idle", "homing", "acting", "idle"], True),
+    ],
+)
+def test_an_idle_node_after_a_busy_one_is_another(phases: list[str], is_another: bool) -> None:
+    lives = Lives()
+    for phase in phases:
+        lives.heard(EpisodeState(phase=phase))
+    assert lives.is_another is is_another
