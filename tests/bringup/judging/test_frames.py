@@ -15,7 +15,7 @@ from armtune_bringup.compose import compose
 from armtune_bringup.judging import witness
 from armtune_bringup.judging.audit import Auditing
 from armtune_bringup.judging.evaluate import measured
-from armtune_bringup.judging.frames import labelled
+from armtune_bringup.judging.frames import is_practice, labelled, unlabelled
 from armtune_bringup.judging.label import apply_page, label_episode, write_page
 from armtune_bringup.judging.settings import read_overrides, rule_of
 from armtune_bringup.judging.study import CELLS, one_hot, table
@@ -30,7 +30,15 @@ from armtune_policies.store.edits import Edit, write_edit
 from armtune_policies.store.episode_reader import list_episodes, read_episode
 from armtune_policies.store.episode_writer import EpisodeWriter
 from armtune_policies.store.labels import operator_labels, read_labels, write_labels
-from armtune_policies.store.nouns import SAID_FAILURE, SAID_SUCCESS, SUCCESS, EpisodeState, Observation
+from armtune_policies.store.nouns import (
+    ABORTED,
+    PRACTICE,
+    SAID_FAILURE,
+    SAID_SUCCESS,
+    SUCCESS,
+    EpisodeState,
+    Observation,
+)
 
 TASK = ["task=bin_sort", "sim=varied", "experiment.demos=1", "experiment.failures=0", "experiment.demo_noise=0.0"]
 
@@ -158,6 +166,28 @@ def test_what_a_person_dropped_or_cut_is_neither_learnt_nor_labelled_nor_audited
     assert {one.decision.episode_id for one in due} == {"won", "lost"}
 
 
+def test_what_a_person_labelled_of_practice_stays_where_a_teacher_labels_the_rest(run: Path, tmp_path: Path) -> None:
+    judging, practised = read_overrides(TASK), tmp_path / "practised"
+    for name in ("looked-at", "left"):
+        practise(practised, judging.questions[0], name)
+    label_episode(practised, "looked-at", "operator", "3", "0", judging.config)
+    frames = labelled(judging, run, [practised], "live")
+    theirs = frames.of_episodes(["looked-at"])
+    assert theirs.step.tolist() == [1, 2, 3] and theirs.is_success.tolist() == [False, False, True]
+    is_open = unlabelled(frames, "live")
+    assert set(frames.rows(is_open).used()) == {"left"} and is_practice(theirs).all()
+
+
+@pytest.mark.parametrize(("outcome", "purpose"), [(ABORTED, ""), ("timeout", PRACTICE)], ids=("aborted", "of practice"))
+def test_what_nobody_judged_and_what_was_stopped_says_nothing(
+    run: Path, tmp_path: Path, outcome: str, purpose: str
+) -> None:
+    judging = read_overrides(TASK)
+    run = Path(shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("labels*")))
+    practise(run, judging.questions[0], "unjudged", outcome=outcome, is_judged=False, purpose=purpose)
+    assert "unjudged" not in labelled(judging, run).used()
+
+
 def practise(
     run: Path,
     sentence: str,
@@ -166,9 +196,12 @@ def practise(
     outcome: str = "timeout",
     mark: str = "",
     is_judged: bool = True,
+    purpose: str = "",
 ) -> None:
     """Write an episode whose steps a judge called failures."""
-    about = EpisodeState(episode_id=name, run_id="bin", task="bin_sort", direction="forward", sentence=sentence)
+    about = EpisodeState(
+        episode_id=name, run_id="bin", task="bin_sort", direction="forward", sentence=sentence, purpose=purpose
+    )
     with EpisodeWriter(run / "episodes", about, {}) as episode:
         for step in range(steps):
             images = {"front": np.zeros((96, 96, 3), np.uint8)}

@@ -25,6 +25,8 @@ from .settings import Judging
 from .witness import PRACTICE, TAUGHT
 
 CHUNK = 256
+LABELLED = f"{PRACTICE}-labelled"
+"""Practice that a person labelled, among such as a judge alone spoke of."""
 
 
 def labelled(
@@ -138,19 +140,24 @@ def described(frames: FrameSet) -> str:
 
 
 def _practised(judging: Judging, run: Path, label_set: str) -> FrameSet:
-    """Return the practice of a run that a label set speaks of; ``live`` speaks of all."""
-    told, ended = list[Episode](), list[Episode]()
+    """Return the practice of a run that a label set speaks of; ``live`` speaks of all that no person labelled."""
+    cameras = judging.config.policy.observation.cameras
+    told, ended, said = list[Episode](), list[Episode](), list[Episode]()
     for path in kept_paths(run):
         if label_set == LIVE or label_path(run, path.stem, label_set).is_file():
             episode = read_kept(path)
-            (told if label_set == LIVE or _says_frames(run, episode, label_set) else ended).append(episode)
-    if not told and not ended:
+            if label_set == LIVE:
+                (said if _says_frames(run, episode, OPERATOR) else told).append(episode)
+            else:
+                (told if _says_frames(run, episode, label_set) else ended).append(episode)
+    if not told and not ended and not said:
         todo = "label some by armtune reward label, or let a judge do it: --labels live --teacher FOLDER"
         raise ConfigError(f"{run}: no episode has labels {label_set!r}; {todo}")
     parts = [_as(PRACTICE, by_outcome(judging, ended))] if ended else []
     if told:
-        cameras = judging.config.policy.observation.cameras
         parts.append(by_labels(told, run, label_set, judging.questions, cameras))
+    if said:
+        parts.append(_as(LABELLED, by_labels(said, run, OPERATOR, judging.questions, cameras)))
     return joined(parts)
 
 
