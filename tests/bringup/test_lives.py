@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from armtune_bringup.client_node import Lives
+from armtune_bringup.lives import Lives
 from armtune_interfaces.msg import EpisodeState
 
 
@@ -20,4 +20,4 @@ def test_an_idle_node_after_a_busy_one_is_another(phases: list[str], is_another:
     lives = Lives()
     for phase in phases:
         lives.heard(EpisodeState(phase=phase))
-    assert lives.is_another is is_another
+    assert bool(lives.why) is is_another

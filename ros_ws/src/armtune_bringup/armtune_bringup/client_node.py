@@ -20,22 +20,11 @@ from armtune_interfaces.srv import Arm, ClearLatch, InjectFault, ResetWorld
 from armtune_policies.contract import ConfigError, topics
 from armtune_safety.managed_node import LATCHED_QOS
 
+from .lives import Lives
 from .status import missing, status, the_one
 
 FIND_S, ANSWER_S, CANCEL_S = 5.0, 5.0, 30.0
 SEEN_AT_ONCE_S = 0.3  # how much longer to look once one graph is found, in case there are two
-
-
-class Lives:
-    """Whether ``episode_node`` is the one that was asked: one that was started anew is idle, and never answers."""
-
-    def __init__(self) -> None:
-        self._was_busy = self.is_another = False
-
-    def heard(self, state: EpisodeState) -> None:
-        """Take in where practice stands."""
-        self.is_another |= self._was_busy and state.phase == EpisodeState.IDLE
-        self._was_busy |= state.phase != EpisodeState.IDLE
 
 
 class Client(Node):
@@ -134,16 +123,14 @@ class Client(Node):
         try:
             if not client.wait_for_server(timeout_sec=FIND_S):
                 raise TimeoutError(f"{self._full(action)}: no answer within {FIND_S:g} s; is episode_node up?")
-            goal = Practice.Goal(episodes=episodes, steps=steps, direction=direction)
-            handle = self._await(client.send_goal_async(goal, lambda said: progress(said.feedback)), action)
+            asked = Practice.Goal(episodes=episodes, steps=steps, direction=direction)
+            handle = self._await(client.send_goal_async(asked, lambda said: progress(said.feedback)), action)
             if not handle.accepted:
                 raise ConfigError(f"{action} was refused: is one running already? see `armtune status`")
             return self._follow(handle, stop, lives)
         finally:
             self.destroy_subscription(state)
             client.destroy()
-
-    # -- plumbing ----------------------------------------------------------------------
 
     def _follow(self, handle: Any, stop: Callable[[], bool], lives: Lives) -> Practice.Result:
         done, cancelled_s = handle.get_result_async(), None
@@ -154,10 +141,9 @@ class Client(Node):
                 cancelled_s = time.monotonic()
             if cancelled_s is not None and time.monotonic() - cancelled_s > CANCEL_S:
                 raise TimeoutError(f"practice did not end within {CANCEL_S:g} s of being asked to")
-            if self.count_publishers(self._full(topics.GATE_STATE)) == 0:
-                raise TimeoutError("the graph went away while it practised")
-            if lives.is_another:
-                raise TimeoutError("episode_node was started anew and knows of no practice; the same command goes on")
+            gone = "" if self.count_publishers(self._full(topics.GATE_STATE)) else "the graph went away"
+            if why := gone or lives.why:
+                raise TimeoutError(f"{why} while it practised; the same command goes on")
         return done.result().result
 
     def _spin(self) -> None:
@@ -175,8 +161,7 @@ class Client(Node):
             self._spin()
             ends = f"/{topics.GATE_STATE}"
             names = {n for n, _ in self.get_topic_names_and_types() if n.endswith(ends) and self.count_publishers(n)}
-            if names and not found:
-                end_s = min(end_s, time.monotonic() + SEEN_AT_ONCE_S)
+            end_s = min(end_s, time.monotonic() + SEEN_AT_ONCE_S) if names and not found else end_s
             found = {name[1 : -len(topics.GATE_STATE) - 1] for name in names}
             if robot in found:
                 return robot

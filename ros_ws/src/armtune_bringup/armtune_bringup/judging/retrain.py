@@ -50,7 +50,8 @@ def retrain(
         on_step: Told of the progress.
 
     Returns:
-        Precision and recall on practice frames of episodes that neither learned from, before and after.
+        Precision and recall on practice frames of episodes that neither learned from, before and after; whether those
+        are others than the new judge's threshold was chosen on (``measured_apart``; with few episodes they are not).
 
     Raises:
         ConfigError: when there is no practice, or nobody but the judge itself labelled it; for a teacher of what
@@ -73,10 +74,13 @@ def retrain(
         train, (held, _) = agreed(train, old, judge, label_set), taught(held, judge, label_set)
     # The new judge's threshold is chosen on the one half, so that both are told of on frames that neither has seen.
     calibrating, measuring = split(held, 0.5, config.experiment.seed + 1)
+    if not (is_apart := bool(is_practice(measuring).any())):
+        calibrating = measuring = held
     asked_of = measuring.rows(is_practice(measuring))
     new = _further(judging, old, train, calibrating, on_step)
     return {
         "folder": f"{config.reward.folder}-new", "model": new.version, "practice_frames": len(asked_of),
+        "measured_apart": is_apart,
         "before": numbers(asked_of, score(old, asked_of)[1], judging),
         "after": numbers(asked_of, score(new, asked_of)[1], judging),
     }  # fmt: skip
