@@ -3,8 +3,8 @@
 A wager against "the arm does as well as its reference" (Waudby-Smith and Ramdas, 2010.09686): per episode the stake is
 multiplied by ``1 + bet (p0 - x)``, x being 1 for a success, and likewise by ``1 + bet (y - q0)``, y being the share of
 steps that the gate limited. A stake below 1 begins again at 1, so that what went well before does not hide what goes
-wrong now: an e-detector (CUSUM; Shin, Ramdas and Rinaldo, 2203.03532), which while the claim is true sounds once in 1
-/ alpha episodes at most, in the mean. Then the reference acts again.
+wrong now: an e-detector (CUSUM; Shin, Ramdas and Rinaldo, 2203.03532), which while the claim is true sounds at most
+once in 1 / alpha episodes, in the mean. Then the reference acts again.
 """
 
 from __future__ import annotations

@@ -64,11 +64,13 @@ def kept_data(training: Path, digest: str) -> Offline:
         raise BadData(str(folder), "data", "what a training kept", f"something else: {why!r}") from None
 
 
-def _offline(name: str, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any], digest: str) -> Offline:
+def _offline(folder: str, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any], digest: str) -> Offline:
     rows = {name: tensors[name].numpy() for name in COLUMNS}
     stops = np.cumsum([0, *(one["rows"] for one in about["trajectories"])])
     if {len(column) for column in rows.values()} != {int(stops[-1])}:
-        raise BadData(name, "rows", f"{stops[-1]} in each column", {name: len(column) for name, column in rows.items()})
+        raise BadData(
+            folder, "rows", f"{stops[-1]} in each column", {name: len(column) for name, column in rows.items()}
+        )
     trajectories = tuple(
         _trajectory({name: column[begin:end] for name, column in rows.items()}, one)
         for (begin, end), one in zip(pairwise(stops), about["trajectories"])
