@@ -24,7 +24,7 @@ from armtune_bringup.compose import compose
 from armtune_console.settings import ConsoleNodeParams, ConsoleParams
 from benchmarks._stack import ROOT, Stack
 from benchmarks._words import only_ours, read_words
-from benchmarks.gate import AROUND_S, measure
+from benchmarks.gate import lasts_s, measure
 
 CAMERA = {"camera_width_px": 640, "camera_height_px": 480, "camera_rate_hz": 30.0}
 MB = 1e6
@@ -68,7 +68,7 @@ def audience(stack: Stack, viewers: int, seconds: float, seen: dict[str, Any]) -
         "benchmarks._viewers",
         line.rsplit(" ", 1)[1],
         str(viewers),
-        str(seconds + AROUND_S),
+        str(lasts_s(seconds)),
     ]
     audience = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     console, rss_mb, over = psutil.Process(stack.processes["console_node"].pid), list[float](), threading.Event()
@@ -90,7 +90,7 @@ def audience(stack: Stack, viewers: int, seconds: float, seen: dict[str, Any]) -
     used = console.cpu_times()
     cpu_s = used.user + used.system - began.user - began.system
     seen |= json.loads(out.splitlines()[-1])
-    seen["console_cpu_share"] = round(cpu_s / (seconds + AROUND_S), 3)
+    seen["console_cpu_share"] = round(cpu_s / lasts_s(seconds), 3)
     seen["console_rss_mb"] = round(rss_mb[-1], 1)
     seen["console_rss_growth_mb"] = round(growth(rss_mb), 1)
 

@@ -36,7 +36,8 @@ from benchmarks._stack import ROOT, Stack, arm_gate, percentiles
 
 TICK_MS = 10.0
 START_S = 5.0
-AROUND_S = START_S + 5.0  # until it is armed, too
+"""At first a graph starts: that is left out, or as much again as is measured where that is shorter."""
+ARMED_S = 5.0
 SMALL = {"camera_width_px": 32, "camera_height_px": 24, "camera_rate_hz": 1.0}
 BURN = "import os; os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})\nwhile True: pass"
 
@@ -83,14 +84,20 @@ def measure(
         stack.bring_up("armtune_safety.gate_node", "gate_node", gate)
         stack.bring_up("armtune_sim.sim_node", "sim_node", sim)
         env = {**os.environ, "ROS_DOMAIN_ID": str(stack.domain), "ROS_LOG_DIR": str(stack.folder / "ros")}
-        command = [sys.executable, "-m", "benchmarks._wire", "proposer", str(seconds + AROUND_S)]
+        command = [sys.executable, "-m", "benchmarks._wire", "proposer", str(lasts_s(seconds))]
         with beside(stack):
             client = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
             proposals = topics.proposal("policy")
             stack.until(lambda: stack.node.count_publishers(proposals) > 0, what="the proposer started")
             arm_gate(stack)  # last: what starts beside an armed arm may stop it by starving it
-            heard = _wait(client, seconds + AROUND_S, what)
-    return {**jitter(heard), **latency(heard), **periods(heard)}
+            heard = _wait(client, lasts_s(seconds), what)
+    start_s = min(START_S, seconds)
+    return {**jitter(heard, start_s), **latency(heard), **periods(heard, start_s)}
+
+
+def lasts_s(seconds: float) -> float:
+    """How long is listened for so many seconds of measuring: until it is armed and has started, too."""
+    return seconds + min(START_S, seconds) + ARMED_S
 
 
 def _wait(client: subprocess.Popen[str], seconds: float, what: str) -> dict[str, list[Any]]:
@@ -123,11 +130,11 @@ def _answers(heard: dict[str, list[Any]]) -> list[tuple[int, int]]:
     return found
 
 
-def jitter(heard: dict[str, list[Any]]) -> dict[str, Any]:
+def jitter(heard: dict[str, list[Any]], start_s: float = START_S) -> dict[str, Any]:
     """Deviations of the tick [ms]; the first seconds, in which the graph starts, are left out."""
     answers = {i for i, _ in _answers(heard)}
     stamps = np.array([stamp for i, (_, stamp) in enumerate(heard["setpoints"]) if i not in answers])
-    stamps = stamps[stamps > stamps[0] + START_S * 1e9]
+    stamps = stamps[stamps > stamps[0] + start_s * 1e9]
     off_ms = np.abs(np.diff(stamps) / 1e6 - TICK_MS)
     return {**percentiles("jitter_", off_ms), "jitter_max_ms": round(float(off_ms.max()), 3), "ticks": len(off_ms)}
 
@@ -142,13 +149,13 @@ def latency(heard: dict[str, list[Any]]) -> dict[str, Any]:
     return {**percentiles("latency_", took_ms), "latency_max_ms": round(max(took_ms), 3), "proposals": len(took_ms)}
 
 
-def periods(heard: dict[str, list[Any]]) -> dict[str, Any]:
+def periods(heard: dict[str, list[Any]], start_s: float = START_S) -> dict[str, Any]:
     """How long a control step takes [ms], by the stamps of the gate's step clock; the first seconds are left out."""
     steps = heard["steps"]
     took_ms = [
         (after_ns - before_ns) / 1e6
         for (before_ns, first), (after_ns, second) in pairwise(steps)
-        if second == first + 1 and before_ns > steps[0][0] + START_S * 1e9
+        if second == first + 1 and before_ns > steps[0][0] + start_s * 1e9
     ]
     return {**percentiles("step_", took_ms), "step_max_ms": round(max(took_ms), 3), "steps": len(took_ms)}
 

@@ -32,6 +32,9 @@ from armtune_runtime.settings import PolicyNodeParams
 from armtune_safety.settings import GateParams
 from benchmarks._stack import ROOT, Stack, arm_gate, diagnostics, make_policy, percentiles, publish_episode
 
+START_S = 12.0
+"""Until gate and policy work, and a step is acted."""
+
 
 def main(argv: list[str]) -> dict[str, Any]:
     """Measure, print a table, return its numbers."""
@@ -89,12 +92,12 @@ def ours(config: Config, policy: Path, seconds: float, scratch: Path) -> dict[st
     with Stack(_folder(scratch, "ours")) as stack:
         reports = stack.listen(topics.DIAGNOSTICS, DiagnosticArray)
         camera = _wire(stack, "camera", seconds + 60.0)
-        arm = _wire(stack, "arm", seconds + 20.0)
+        arm = _wire(stack, "arm", seconds + START_S)
         stack.bring_up("armtune_safety.gate_node", "gate_node", gate)
         stack.bring_up("armtune_runtime.policy_node", "policy_node", node)
         arm_gate(stack)
         publish_episode(stack, config, "bench-00000")
-        heard = _heard(arm, seconds + 20.0)
+        heard = _heard(arm, seconds + START_S)
         camera.kill()
         camera.wait(timeout=10)
     said, found = diagnostics(reports, "policy_node"), _derived(heard)

@@ -7,6 +7,7 @@ many rows passed, were skipped, or have no test.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from machine import facts
 from armtune_policies.store.files import write_whole
 from harness import Stack
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # what a shell starts in its background would hear no Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("shared machine", deadline=None)  # what takes long there is not wrong
 settings.load_profile("shared machine")
 

@@ -26,7 +26,7 @@ def test_pushes_become_setpoints_when_the_way_of_a_hand_is_measured() -> None:
 
 @pytest.mark.slow
 def test_viewers_get_pictures_and_a_frozen_tab_none_when_they_are_measured() -> None:
-    found = console.main(["viewers=2", "seconds=6"])
+    found = console.main(["viewers=2", "seconds=3"])
     assert found["frames"] > 2 and found["frozen_bytes"] == 0 and found["console_rss_mb"] > 0
     for beside in ("alone", "viewers"):
         assert found[f"jitter_p999_ms_{beside}"] > 0.0 and 150.0 < found[f"step_p50_ms_{beside}"] < 250.0
@@ -34,7 +34,7 @@ def test_viewers_get_pictures_and_a_frozen_tab_none_when_they_are_measured() -> 
 
 @pytest.mark.slow
 def test_learner_learns_all_the_while_when_the_gate_beside_it_is_measured() -> None:
-    found = load.main(["seconds=4", "episodes=2", "agent.critics=2"])
+    found = load.main(["seconds=3", "episodes=2", "agent.critics=2"])
     assert found["updates"] > 0 and found["jitter_p999_ms_off"] > 0.0
     assert 150.0 < found["step_p50_ms_learning"] < 250.0
 

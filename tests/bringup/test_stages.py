@@ -9,7 +9,8 @@ import pytest
 
 from armtune_bringup import stages
 from armtune_bringup.compose import compose
-from armtune_bringup.stages import collect_demos, pretrain_models
+from armtune_bringup.settings import ExperimentParams
+from armtune_bringup.stages import collect_demos, planned, pretrain_models
 from armtune_policies.learn import bc
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.store.episode_reader import list_episodes, read_episode
@@ -24,6 +25,13 @@ def test_demonstrations_of_both_directions_continue_where_they_stopped(tmp_path:
     assert collect_demos(fewer, tmp_path, "demos") == []
     paths = list_episodes(tmp_path)
     assert [read_episode(path).sentence for path in paths] == [fewer.task.forward, fewer.task.backward]
+
+
+def test_demonstrations_take_turns_and_every_second_pair_begins_in_a_scene_of_its_own() -> None:
+    takes = planned(ExperimentParams(demos=3, failures=1, recoveries=1))
+    assert [take.direction for take in takes[:6]] == 3 * ["forward", "backward"]
+    assert [take.keeps for take in takes] == [0, 1, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1]
+    assert [take.is_spoilt for take in takes] == 6 * [False] + [True, True, True, False, True, False]
 
 
 def test_training_without_episodes_says_how_to_collect_some(tmp_path: Path) -> None:

@@ -31,12 +31,12 @@ PROPOSES = {("policy_node", "acting"), ("episode_node", "homing")}
 ON_THE_WIRE = ("fault_node", "sim_node")
 
 
-def cases() -> list[Any]:
-    """Every node in every phase; without ``--every-phase`` each while acting and in one phase more."""
+def cases(acting_only: bool = False) -> list[Any]:
+    """Every node in every phase; without ``--every-phase`` each while acting and, unless ``acting_only``, one more."""
     found = []
     for i, node in enumerate(NODES):
         for phase in PHASES:
-            often = phase in ("acting", PHASES[1 + i % (len(PHASES) - 1)])
+            often = phase == "acting" or (phase == PHASES[1 + i % (len(PHASES) - 1)] and not acting_only)
             found.append(pytest.param(node, phase, marks=[] if often else [pytest.mark.every_phase]))
     return found
 

@@ -34,7 +34,7 @@ def encoder(policy_folder: Path) -> FrozenEncoder:
 def made(encoder: FrozenEncoder, sentences: torch.Tensor | None) -> Agent:
     agent = Agent(Layout(encoder.feature_size + 7, 7, sentences, decided=(6,)), AgentParams(hidden=(64, 64)), seed=3)
     with torch.no_grad():  # an actor that uses its whole range
-        agent.nets.actor.out.weight.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+        agent.targets.actor.out.weight.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
     agent.set_scale(torch.linspace(-0.5, 0.5, encoder.feature_size + 7), torch.full((encoder.feature_size + 7,), 0.5))
     return agent
 

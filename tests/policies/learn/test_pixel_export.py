@@ -26,7 +26,7 @@ def made(kind: str, embeddings: Embeddings, seen: ObservationSpec) -> Agent:
     table = torch.from_numpy(np.stack(list(embeddings.values())))
     agent = Agent(Layout(7, 7, table, frame_of(seen), decided=(6,)), AgentParams(hidden=(64, 64), pixels=kind), seed=3)
     with torch.no_grad():  # an actor that uses its whole range
-        agent.nets.actor.out.weight.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+        agent.targets.actor.out.weight.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
     agent.set_scale(torch.linspace(-0.5, 0.5, 7), torch.full((7,), 0.5))
     return agent
 

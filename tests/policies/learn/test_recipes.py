@@ -223,6 +223,34 @@ def test_state_of_another_agent_is_refused() -> None:
         make("rlpd").restore(make("rlpd", critics=4).state())
 
 
+@pytest.mark.parametrize("recipe", NAMES)
+def test_what_acts_is_a_running_mean_of_what_learns(recipe: str) -> None:
+    agent = make(recipe, tau=0.25)
+    for step in range(3):
+        before = {name: w.clone() for name, w in agent.targets.named_parameters()}
+        agent.update(batch(step))
+        for name, mean in agent.targets.named_parameters():
+            if name.startswith(("actor.", "projection.")):
+                now = dict(agent.nets.named_parameters())[name]
+                torch.testing.assert_close(mean, torch.lerp(before[name], now.detach(), 0.25))
+    acted = agent.act(batch(0).seen)
+    with torch.no_grad():
+        agent.nets.actor.out.weight.add_(1.0)
+    assert torch.equal(agent.act(batch(0).seen), acted)
+
+
+@pytest.mark.parametrize("recipe", ["bc", "calql", "td3bc"])
+def test_mean_of_a_state_that_has_none_begins_at_its_weights(recipe: str) -> None:
+    agent, other = make(recipe), make(recipe)
+    agent.update(batch(0))
+    old = {name: t.clone() for name, t in agent.state().items()}
+    old["counters"] = old["counters"][:2]
+    other.restore(old)
+    assert other.updates == 1 and all(map(torch.equal, other.targets.actor.parameters(), agent.nets.actor.parameters()))
+    kept = agent.nets if recipe == "bc" else agent.targets
+    assert all(map(torch.equal, other.targets.projection.parameters(), kept.projection.parameters()))
+
+
 @pytest.mark.fault("F31", "L5")
 def test_loss_that_is_not_finite_changes_nothing() -> None:
     agent = make("calql")
