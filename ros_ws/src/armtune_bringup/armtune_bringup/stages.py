@@ -89,14 +89,16 @@ def other_tables(config: Config) -> SimParams:
 def planned(e: ExperimentParams) -> list[Take]:
     """Return what is collected, in order.
 
-    Demonstrations come in pairs: forward in a scene of its own, backward from where that one ended, as practice
-    begins it. Then failures, then recoveries from failures. The first after a kill has a scene of its own.
+    Demonstrations take turns, each from where the one before ended, as practice begins them; every second pair
+    begins in a scene of its own. Then failures, then recoveries from failures. The first after a kill has a scene of
+    its own.
     """
     forward, backward = DIRECTIONS
-    shown = [Take(forward), Take(backward, keeps=True)]
+    fresh, kept = (Take(forward), Take(backward, keeps=True)), (Take(forward, keeps=True), Take(backward, keeps=True))
+    shown = [take for pair in range(e.demos) for take in (kept if pair % 2 else fresh)]
     failed = [Take(direction, is_spoilt=True) for direction in DIRECTIONS]
     mended = [take for way in DIRECTIONS for take in (Take(way, is_spoilt=True), Take(way, keeps=True))]
-    return e.demos * shown + e.failures * failed + e.recoveries * mended
+    return shown + e.failures * failed + e.recoveries * mended
 
 
 def pretrain_models(
