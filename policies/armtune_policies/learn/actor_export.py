@@ -45,9 +45,10 @@ class ActorHead(nn.Module):
 
     def __init__(self, agent: Agent, scale: ActionScale) -> None:
         super().__init__()
-        if agent.nets.projection.sentence is None:
+        acts = agent.targets
+        if acts.projection.sentence is None:
             raise ValueError("an agent without sentences cannot be told what to do; give its layout their embeddings")
-        self.projection, self.said, self.actor = agent.nets.projection, agent.nets.projection.sentence, agent.nets.actor
+        self.projection, self.said, self.actor = acts.projection, acts.projection.sentence, acts.actor
         self.register_buffer("centre", torch.from_numpy(scale.centre))
         self.register_buffer("half_range", torch.from_numpy(scale.half_range))
         self.register_buffer("gain", agent.layout.gain)

@@ -7,7 +7,9 @@
     action = agent.act(seen)            # -1..1, the mean
 
 Critics and actor step together, from the same parameters, in one backward pass: what they
-share is computed once (as in the code released with Cal-QL and WSRL).
+share is computed once (as in the code released with Cal-QL and WSRL). What acts, and what is
+exported, are the targets: a policy's success jumps from update to update, that of a running mean
+of its weights hardly does (Polyak and Juditsky 1992; ``docs/results.md`` has what it is worth).
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from .recipes import RECIPES
 from .safeguard import Safeguard
 from .settings import AgentParams
 
+FORMAT = 1
+"""Of a state; one without the number is of before agents acted by their averages."""
 EXPLODED = 100.0
 """An error of so many times the largest possible return is no error of a value within reach."""
 
@@ -94,8 +98,7 @@ class Agent:
         total.backward()
         self.optimiser.step()
         self.scales = scales
-        if self._following[0]:
-            torch._foreach_lerp_(*self._following, self.params.tau)
+        torch._foreach_lerp_(*self._following, self.params.tau)
         return parts
 
     def _most(self, batch: Batch) -> float:
@@ -145,7 +148,7 @@ class Agent:
     @torch.no_grad()
     def act(self, seen: Seen, spread: float = 0.0) -> Tensor:
         """Return actions (B, A) in -1..1: the mean, or shaken by ``spread`` of the policy's own deviation."""
-        mean, log_std = self.nets.actor(self.nets.projection(seen))
+        mean, log_std = self.targets.actor(self.targets.projection(seen))
         if spread:
             noise = torch.randn(mean.shape, generator=self.generator, device=self.device)
             mean = mean + spread * log_std.exp() * noise
@@ -171,7 +174,7 @@ class Agent:
             moments = self.optimiser.state.get(weight, {})
             tensors |= {f"adam.{index}.{name}": torch.as_tensor(t) for name, t in moments.items()}
         tensors |= {"log_alpha": self.log_alpha.detach(), "scales": self.scales}
-        counters = torch.tensor([self.updates, int(self.is_online)])
+        counters = torch.tensor([self.updates, int(self.is_online), FORMAT])
         return {**tensors, "generator": self.generator.get_state(), "counters": counters}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -180,7 +183,7 @@ class Agent:
         Raises:
             ValueError: when it is of another layout or other networks.
         """
-        ours = self.state()
+        ours, tensors = self.state(), self._of_today(tensors)
         moments = {name for name in (*tensors, *ours) if name.startswith("adam.")}
         if wrong := sorted((set(tensors) ^ set(ours)) - moments):
             raise ValueError(f"state of another agent: {wrong[0]!r} is in one of the two only")
@@ -202,6 +205,15 @@ class Agent:
             found = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             if found:
                 self.optimiser.state[weight] = {n: t.to(weight.device, copy=True) for n, t in found.items()}
+
+    def _of_today(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return a state whose averages begin at its weights where it was saved before agents acted by them."""
+        counters = tensors.get("counters", torch.empty(0))
+        if len(counters) != 2:  # it has its number
+            return tensors
+        had_none = ("nets.actor.",) if self.recipe.next_value is not None else ("nets.actor.", "nets.projection.")
+        begun = {n.replace("nets", "targets", 1): tensor for n, tensor in tensors.items() if n.startswith(had_none)}
+        return {**tensors, **begun, "counters": torch.cat([counters, torch.tensor([FORMAT])])}
 
     def _networks(self) -> Networks:
         p, lay = self.params, self.layout
@@ -232,7 +244,6 @@ class Agent:
 
     def _pairs(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the target weights that follow, and what they follow."""
-        names = ["projection", "critics"] if self.recipe.next_value is not None else []
-        names += ["actor"] if self.recipe.has_target_actor else []
+        names = ["projection", "actor", *(["critics"] if self.recipe.next_value is not None else [])]
         follow, lead = ([w for n in names for w in getattr(nets, n).parameters()] for nets in (self.targets, self.nets))
         return follow, [w.detach() for w in lead]

@@ -50,7 +50,7 @@ def export_pixels(folder: Path, agent: Agent, about: About) -> Manifest:
         ModelError: when ONNX and torch differ by more than ``PARITY_LIMIT``.
         ValueError: when the agent does not see what the folder's robot does.
     """
-    projection, wanted = agent.nets.projection, frame_of(about.observation)
+    projection, wanted = agent.targets.projection, frame_of(about.observation)
     if not isinstance(projection, PixelProjection) or agent.layout.frame != wanted:
         raise ValueError(f"agent: expected one that learnt from images of {wanted}, got {agent.layout.frame}")
     head = PixelHead(agent, ActionScale(about.action))

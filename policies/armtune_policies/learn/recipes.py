@@ -43,7 +43,6 @@ class Recipe:
     samples: bool = False
     """Whether the penalty samples actions."""
     has_value: bool = False
-    has_target_actor: bool = False
 
 
 def soft(c: Context) -> Tensor:
@@ -127,5 +126,5 @@ RECIPES: Mapping[str, Recipe] = {
     "iql": Recipe(of_value_net, expectile, advantage_weighted, has_value=True),
     "rlpd": Recipe(soft, no_penalty, policy_q),
     "wsrl": Recipe(soft, calql, policy_q, samples=True),
-    "td3bc": Recipe(smoothed, no_penalty, deterministic_q, has_target_actor=True),
+    "td3bc": Recipe(smoothed, no_penalty, deterministic_q),
 }
