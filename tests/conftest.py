@@ -57,12 +57,18 @@ def case(request: pytest.FixtureRequest) -> Case:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--safety-case", metavar="FILE", help="write the safety case from the fault rows that were run")
     parser.addoption("--same-states", action="store_true", help=f"fail where a row's state is not that in {KEPT}")
-    parser.addoption("--every-phase", action="store_true", help="kill and hang each node in each phase of practice")
+    parser.addoption(
+        "--every-phase",
+        action="store_true",
+        help="kill and hang each node in each phase of practice, and all else that takes long",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault(*rows): the rows of tests/faults/rows.md that a test answers for")
-    config.addinivalue_line("markers", "every_phase: a death in one phase of practice more; run with --every-phase")
+    config.addinivalue_line(
+        "markers", "every_phase: one phase of practice, one part of thousands more; run with --every-phase"
+    )
     config.stash.setdefault(CASES, {})
     config.pluginmanager.register(Clerk(config.stash[CASES]))
 

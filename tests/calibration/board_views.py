@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from armtune_calibration.board import BoardParams
 from armtune_calibration.detect import Corners
 from armtune_calibration.poses import Array, exp, inverse, pose
+from armtune_calibration.views import SessionParams
 
 SIZE_PX = (640, 480)
 BOARD = BoardParams()
@@ -24,6 +26,16 @@ class Made:
     moved: list[Array]
     x: Array
     z: Array
+    focal_px: float
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A folder of rendered views, and where the camera really is."""
+
+    folder: Path
+    about: SessionParams
+    truth: Array
     focal_px: float
 
 

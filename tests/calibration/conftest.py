@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +10,13 @@ from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from board_views import BOARD
+from board_views import BOARD, Taken
 
 from armtune_calibration.detect import detect
-from armtune_calibration.poses import Array, pose
+from armtune_calibration.poses import pose
 from armtune_calibration.views import Session, SessionParams
 from armtune_sim.gated import default_gate
 from armtune_sim.guided import GuidedArm
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A folder of rendered views, and where the camera really is."""
-
-    folder: Path
-    about: SessionParams
-    truth: Array
-    focal_px: float
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import Taken
+from board_views import Taken
 from typer.testing import CliRunner, Result
 
 from armtune_bringup.cli import app

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_views import BOARD
-from conftest import Taken
+from board_views import BOARD, Taken
 
 from armtune_calibration.board import BoardParams
 from armtune_calibration.poses import Array, apart, exp, from_quaternion, to_quaternion

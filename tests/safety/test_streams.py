@@ -14,13 +14,15 @@ from armtune_policies.contract import DIRECTIONS, Decision, Direction
 from armtune_sim.experts import EXPERTS, make_expert
 from armtune_sim.gated import GatedWorld
 
-STREAMS = 1000
-"""In each of ten parts, which other processes may run."""
+STREAMS, PARTS, USUAL = 1000, 10, 3
+"""In each part, which other processes may run; how many parts there are; how many without ``--every-phase``."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # beside the tests in real time it has what processor time these leave
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=pytest.mark.every_phase if part >= USUAL else []) for part in range(PARTS)]
+)
 def test_no_bound_is_exceeded_in_ten_thousand_streams_of_anything(part: int) -> None:
     bad, counts = run_many(range(part * STREAMS, (part + 1) * STREAMS))
     said = "\n".join(f"seed {o.seed} ({o.theme}): {'; '.join(v.text for v in o.violations)}" for o in bad[:10])

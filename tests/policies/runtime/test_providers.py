@@ -24,6 +24,7 @@ from armtune_policies.runtime.session import Arrays, Session
 from armtune_policies.runtime.worker_session import WorkerSession
 from armtune_policies.store.manifest import ModelError, SessionLost
 
+pytestmark = pytest.mark.alone  # the quickest is found by milliseconds of real time
 CUDA = "CUDAExecutionProvider"
 RIGHT = [[2.0, -6.0]]
 
@@ -65,18 +66,21 @@ class Machine:
 
 
 @pytest.mark.parametrize(
-    ("machine", "expected"),
+    ("here", "expected"),
     [
-        (Machine(cpu={}), CPU),
-        (Machine(cpu={"takes_s": 0.004}, cuda={}), CUDA),
-        (Machine(cpu={}, cuda={"takes_s": 0.004}), CPU),
-        (Machine(cpu={"takes_s": 0.006}, cuda={}, tensorrt={"takes_s": 0.003}), CUDA),
-        (Machine(cpu={"takes_s": 0.006}, cuda={"takes_s": 0.003}, tensorrt={}), TENSORRT),
-        (Machine(cpu={"takes_s": 0.006}, cuda={"takes_s": 0.003}, tensorrt={"off": 0.01}), CUDA),
-        (Machine(cpu={"takes_s": 0.004}, cuda={"off": float("nan")}), CPU),
+        ({"cpu": {}}, CPU),
+        ({"cpu": {"takes_s": 0.004}, "cuda": {}}, CUDA),
+        ({"cpu": {}, "cuda": {"takes_s": 0.004}}, CPU),
+        ({"cpu": {"takes_s": 0.006}, "cuda": {}, "tensorrt": {"takes_s": 0.003}}, CUDA),
+        ({"cpu": {"takes_s": 0.006}, "cuda": {"takes_s": 0.003}, "tensorrt": {}}, TENSORRT),
+        ({"cpu": {"takes_s": 0.006}, "cuda": {"takes_s": 0.003}, "tensorrt": {"off": 0.01}}, CUDA),
+        ({"cpu": {"takes_s": 0.004}, "cuda": {"off": float("nan")}}, CPU),
     ],
 )
-def test_the_quickest_provider_that_is_right_is_taken_and_the_others_let_go(machine: Machine, expected: str) -> None:
+def test_the_quickest_provider_that_is_right_is_taken_and_the_others_let_go(
+    here: dict[str, dict[str, float]], expected: str
+) -> None:
+    machine = Machine(**here)
     session = machine.quickest(patience_s=0.0)
     assert session.provider == expected and session.run(FEEDS)["y"].tolist() == RIGHT
     assert [one.provider for one in machine.opened if one.is_open] == [expected]
