@@ -35,7 +35,7 @@ from armtune_policies.reward.calibrate import verdict
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.reward.frameset import FrameSet
 from armtune_policies.store.files import TRASH
-from armtune_policies.store.manifest import Manifest, ModelError, load_manifest
+from armtune_policies.store.manifest import MANIFEST, Manifest, ModelError, load_manifest
 from fixtures.tiny_models import SENTENCES_KNOWN, tiny_reward
 
 FEW = ["task=bin_sort", "sim=varied", "experiment.demos=1", "experiment.failures=1", "experiment.demo_noise=0.0"]
@@ -156,7 +156,7 @@ def test_the_vote_is_tuned_to_a_config_that_composes(
     told = judging(judge, "seed=1")
     tried = tune_vote(told, run, out, 1, lambda what, done, of: steps.append(f"{what} {done}/{of}"))
     assert labelled(judging(judge), run).used() == learnt, "what it is measured on is not learnt from"
-    assert (run / "stages" / f"{LEARNT_FROM}-few").is_dir() and steps[-1] == "episodes 6/6"
+    assert list((run / "stages").glob(f"{LEARNT_FROM}-few-*/{MANIFEST}")) and steps[-1] == "episodes 6/6"
     assert [one.cost for one in tried] == sorted(one.cost for one in tried)
     best, written = tried[0].rule, yaml.safe_load(out.read_text())
     assert written == {"vote_need": best.need, "vote_window": best.window, "vote_opening": best.opening}
@@ -175,7 +175,13 @@ def test_a_cell_of_the_study_is_measured_anew_with_another_vote_or_world_and_not
         assert found["cells"]["full"]["n_episodes"] == 6
         return list((run / "evaluation").glob("study-full-*.json"))
 
-    for more, count in (((), 1), ((), 1), (("episode.vote_need=1",), 2), (("sim.distractors=0",), 3)):
+    for more, count in (
+        ((), 1),
+        ((), 1),
+        (("episode.vote_need=1",), 2),
+        (("reward.threshold=0.9",), 3),
+        (("sim.distractors=0",), 4),
+    ):
         assert len(study(*more)) == count, more
     with pytest.raises(ConfigError, match="expected a judge made with fit"):
         study("fit.updates=5")

@@ -8,7 +8,7 @@ from typing import Any
 
 from armtune_bringup.settings import Config
 from armtune_bringup.stages import collect_demos, planned
-from armtune_policies.contract import DIRECTIONS
+from armtune_policies.contract import DIRECTIONS, digest
 from armtune_policies.store.edits import kept_paths, read_kept
 from armtune_policies.store.episode_reader import list_episodes
 from armtune_policies.store.files import trash
@@ -58,7 +58,9 @@ def collect(judging: Judging, run: Path, practice: int, on_step: OnStep) -> None
 
 def clone_stages(config: Config, run: Path, what: str, seed: int, on_step: OnStep) -> dict[str, Path]:
     """Return the policies of three stages that imitate a run's demonstrations, made when they are missing."""
-    folders = {name: run / "stages" / f"{what}-{name}" for name in STAGES[what]}
+    policy = config.policy
+    named = digest([seed, STAGES[what], policy.action.digest, policy.observation.digest, policy.rate_hz])[:8]
+    folders = {name: run / "stages" / f"{what}-{name}-{named}" for name in STAGES[what]}
     missing = [name for name, folder in folders.items() if not (folder / MANIFEST).is_file()]
     if not missing:
         return folders
@@ -68,14 +70,14 @@ def clone_stages(config: Config, run: Path, what: str, seed: int, on_step: OnSte
     from armtune_policies.learn.sentences import embed
 
     sentences = tuple(config.task.sentence(direction) for direction in DIRECTIONS)
-    embeddings, policy = embed(sentences), config.policy
+    embeddings = embed(sentences)
     episodes = [read_kept(path) for path in islice(kept_paths(run), STAGE_EPISODES)]
     data = transitions(episodes, policy.action, policy.observation, sentences)
     for name in missing:
         params = PretrainParams(updates=STAGES[what][name])
         cloned = pretrain(
             data, embeddings, policy.action, policy.observation, params, seed,
-            run / "stages" / f"{what}-{name}.training.safetensors",
+            folders[name].with_suffix(".training.safetensors"),
             lambda p, name=name: on_step(f"policy {what}-{name}", p.step, p.updates),  # type: ignore[misc]
         )  # fmt: skip
         about = About(f"{config.task.name}-{name}", policy.action, policy.observation, embeddings)

@@ -54,10 +54,11 @@ def reward_study(
         model = _model(judging, run, "full" if name == "no-vote" else name, on_step)
         rule = rule_of(judging.config)
         rule = replace(rule, need=1, window=1) if name == "no-vote" else rule
-        named = digest([[file.name for file in files], model.digest, asdict(rule)])
+        threshold = judging.config.reward.threshold
+        named = digest([[file.name for file in files], model.digest, threshold, asdict(rule)])
         kept = run / "evaluation" / f"study-{name}-{seed}-{episodes}-{named}.json"
         if not kept.is_file():
-            write_json(kept, measured(frames, score(model, frames, judging.config.reward.threshold)[1], rule))
+            write_json(kept, measured(frames, score(model, frames, threshold)[1], rule))
         found["cells"][name] = read_json(kept)
         say(f"{CELLS[name]}: {_words(found['cells'][name])}")
     say(table(found["cells"]))
