@@ -78,7 +78,21 @@ def test_arm_that_pressed_against_something_is_armed_again_and_counted(latches: 
     assert (client.armed, client.latches, client.laid, freed) == (1, [], [], ["lifts"])
 
 
-def test_arm_that_is_freed_in_vain_ends_practice() -> None:
+def test_arm_that_still_presses_is_cleared_once_it_has_settled() -> None:
+    client, asked = Client(), list[str]()
+
+    def clear(latch: str) -> str:
+        asked.append(latch)
+        return "still so" if len(asked) < 3 else Client.clear(client, latch)
+
+    client.latches, client.clear = [LOST], clear  # type: ignore[method-assign]
+    person = Person(0, Counts)
+    person.hear(state("paused", "gate", "waits for the gate: tracking lost for too long"))
+    person.help(client)
+    assert asked == [LOST] * 3 and client.armed == 1
+
+
+def test_arm_that_is_freed_in_vain_gets_another_scene_and_at_last_ends_practice() -> None:
     counts, client = Counts(steps=7), Client()
     person = Person(0, lambda: counts)
 
@@ -94,6 +108,10 @@ def test_arm_that_is_freed_in_vain_ends_practice() -> None:
     assert client.armed == 4
     pressed()
     pressed()
+    assert client.armed == 6 and not client.laid
+    for laid in (1, 2, 3):
+        pressed()
+        assert client.armed == 6 + laid and len(client.laid) == laid
     with pytest.raises(GraphStopped, match="joint states frozen"):
         pressed()
 

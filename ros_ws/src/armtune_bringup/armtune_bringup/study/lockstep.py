@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from armtune_safety.failsafe import PRESSED
 HELPED = "person.json"
 """How often the scene was laid and the arm freed: counted here, for no node knows that a person was there."""
 MOST_IN_VAIN = 3
-"""Times in a row that the arm is freed without a step made since."""
+"""Times in a row that the arm is freed without a step made since; then as often again, with another scene laid."""
+FREED_S = 10.0
+"""How long an arm that was pressed may take to settle, until the gate takes its word."""
 Judge = Callable[[int], AbstractContextManager[None]]
 """Given the ROS domain, what runs beside the graph."""
 OnEpisode = Callable[[Counts, int, float], None]
@@ -83,12 +86,19 @@ class Person:
     def _freed(self, client: Any) -> bool:
         """Clear and arm a gate that stopped for nothing but pressing; return whether that was so and could be done."""
         latches, steps = client.gate().latches, self._counts().steps
-        if not latches or not set(latches) <= PRESSED or self._freed_at[-MOST_IN_VAIN:] == [steps] * MOST_IN_VAIN:
+        in_vain = len(list(takewhile(lambda at: at == steps, reversed(self._freed_at))))
+        if not latches or not set(latches) <= PRESSED or in_vain >= 2 * MOST_IN_VAIN:
             return False
         self._freed_at.append(steps)
         self._on_help("lifts")
+        if in_vain >= MOST_IN_VAIN:  # it is pressed again on its way home: here nobody can take it by the hand
+            self.lay(client)
         try:
-            return not any(client.clear(latch) for latch in latches) and client.arm_when_ready(START_S) is None
+            end_s = time.monotonic() + FREED_S
+            while any(map(client.clear, client.gate().latches)):
+                if time.monotonic() > end_s:
+                    return False
+            return client.arm_when_ready(START_S) is None
         except TimeoutError:
             return False
 
