@@ -173,6 +173,15 @@ def test_equal_frames_are_fine_when_the_arm_rests() -> None:
     assert made.newest(0)
 
 
+def test_step_given_again_is_no_frozen_camera_when_its_joints_come_after_its_picture() -> None:
+    """The simulator gives what was not answered again and again: a learner may take half a minute."""
+    made = filled()
+    for _ in range(30):
+        made.take_image("front", picture(1), 1, 0)
+        made.take_joints(NAMES, (REST[0] + 0.2, *REST[1:]), 1, 0)
+    assert made.at(1, 0)
+
+
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=4, unique=True))
 def test_lockstep_takes_the_exact_stamp_when_several_are_there(stamps: list[int]) -> None:
     made = assembler()

@@ -163,9 +163,12 @@ class CameraWatch:
 
     def _note_change(self, rgb: np.ndarray, joints: tuple[float, ...]) -> None:
         fingerprint = zlib.crc32(np.ascontiguousarray(rgb[::8]).data)
-        if fingerprint != self._fingerprint or not self._still_at:
-            self._fingerprint, self._equal, self._still_at = fingerprint, 0, joints
+        if fingerprint != self._fingerprint:
+            self._fingerprint, self._equal = fingerprint, 0
         self._equal += 1
+        # The joints of a picture's moment may come after it; with the first that is equal they are here.
+        if self._equal <= 2 or not self._still_at:
+            self._still_at = joints
 
 
 class Assembler:
