@@ -108,6 +108,22 @@ def test_arm_goes_on_without_its_log_when_the_disk_refuses(tmp_path: Path) -> No
     log.close()
 
 
+def test_arm_that_presses_in_lockstep_lets_the_gate_give_way(world: World) -> None:
+    world.reset(3, "forward")
+    arm = Arm(world, GATE.robot, None, "")
+    arm.start()
+    setpoint = world.joints_measured()
+    while abs(setpoint[1] - world.joints_measured()[1]) < 0.3:  # the shoulder pushes the hand onto the table
+        points = [setpoint + np.eye(7)[1] * 0.5 * TICK_S * (tick + 1) for tick in range(20)]
+        setpoint = points[-1]
+        assert arm.play(points) == "" and setpoint[1] < 3.0
+    back = 20 * [world.joints_measured()]
+    assert "faster than" in arm.play(back), "too far at once"
+    here = 20 * [np.append(world.joints_measured()[:-1], setpoint[-1])]
+    assert arm.play(here) == "" and not arm.follower.holds
+    assert np.abs(world.joints_measured()[:-1] - here[0][:-1]).max() < 0.05
+
+
 def test_wall_is_refused_when_faults_are_not_enabled(arm: Arm) -> None:
     assert "with sim.faults=true it has arm.wall" in arm.inject("arm.wall", True, 0.0)
     assert arm.inject("arm.lag", True, 0.0)

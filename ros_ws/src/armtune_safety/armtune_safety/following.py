@@ -103,8 +103,12 @@ class Follower:
     def next(self, measured: Array, now_ns: int) -> Array:
         """Return what to follow now, given where the arm is; both (dof + 1,)."""
         if not self.holds and now_ns - self._since_ns > self._silent_ns:
-            grip = self._last[-1]  # a hand that holds something goes on holding it
-            self.hold(np.append(measured[:-1], grip), now_ns)
+            return self.hold_here(measured, now_ns)
+        return self._last
+
+    def hold_here(self, measured: Array, now_ns: int) -> Array:
+        """Hold where the arm is, its hand as it was told, for that goes on holding something; return it, (dof + 1,)."""
+        self.hold(np.append(measured[:-1], self._last[-1]), now_ns)
         return self._last
 
     def hold(self, here: Array, now_ns: int) -> None:

@@ -91,7 +91,10 @@ class Arm:
         try:
             followed = self.follower.take_all(points, self._control_ns(), TICK_NS)
         except ValueError as refused:
-            why, followed = str(refused), [self.follower.hold_last()] * len(points)
+            # A period is longer than silence may be. What was followed last may be beyond what the arm presses against,
+            # and the gate, which gives way there, would be refused for ever.
+            here = self.follower.hold_here(self.world.joints_measured(), self._control_ns())
+            why, followed = str(refused), [here] * len(points)
         for point in followed:
             self._tick(point)
         return why
