@@ -62,6 +62,8 @@ ROBUST = ("sim.arm_log=true", "learner.restarts=100", "safety.restarts=10", "exp
           "experiment.rest_s=0", "experiment.episodes=0")  # fmt: skip
 UNEVEN = 0.25
 """By how much more the tool's speed may be where joints ramp unevenly, as the streams of the gate's tests allow."""
+TOOL_SPEEDS, FOLLOWS_RAD = ("tool speed", "turn speed"), 0.1
+"""Judged where the arm follows so closely: what a blocked arm is told goes back to where it is at once."""
 ROWS = 200_000
 """Of the arm's log that are judged at once; neighbouring pieces share one."""
 
@@ -231,7 +233,10 @@ def violations(config: Config, log: Path) -> list[str]:
         for first, last in pairwise(starts):
             part = rows.rows(slice(first, last))
             if len(part.t_ns) > 1:
-                found += oracle.judge(part, [Event(int(part.t_ns[0]) - 1, "armed")])
+                armed = [Event(int(part.t_ns[0]) - 1, "armed")]
+                follows = np.abs(part.setpoint - part.measured)[:, :-1].max(axis=1) <= FOLLOWS_RAD
+                found += [v for v in oracle.judge(part, armed) if v.rule not in TOOL_SPEEDS]
+                found += [v for v in oracle.judge(part.rows(follows), armed) if v.rule in TOOL_SPEEDS]
     return [f"{v.rule}: {v.text} at {v.t_ns}" for v in found]
 
 

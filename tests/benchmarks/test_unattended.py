@@ -1,4 +1,4 @@
-"""Practice that nobody attends: minutes of what ``armtune bench unattended`` does for hours, and a judge that bites."""
+"""Practice that nobody attends: a minute of what ``armtune bench unattended`` does for hours; its judge bites."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from benchmarks import unattended
 from benchmarks.unattended import KINDS, configured, pieces, violations
 from harness import own_domain
 
-pytestmark = pytest.mark.unhurried
-
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(600)
 def test_nothing_is_broken_or_lost_and_the_judge_would_see_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with own_domain() as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-        found = unattended.main(["minutes=1.2", "pause_s=2", "seed=1", f"folder={tmp_path}"])
-    assert found["steps"] >= 360 and found["robot_minutes"] > 1.2 and len(found["success_by_third"]) == 3
+        found = unattended.main(["minutes=0.4", "pause_s=1", "seed=1", f"folder={tmp_path}"])
+    assert found["steps"] >= 120 and found["robot_minutes"] > 0.3 and len(found["success_by_third"]) == 3
     assert found["violations"] == found["lost"] == found["broken"] == found["grew"] == []
-    assert sum(found[kind] for kind in KINDS if kind in found) >= 5, "somebody was upset"
+    assert sum(found[kind] for kind in KINDS if kind in found) >= 3, "somebody was upset"
     config, log = configured(1, tmp_path, []), tmp_path / "drawer-1" / "logs" / "arm.csv"
     slow = replace(config, safety=replace(config.safety, max_linear_m_s=config.safety.max_linear_m_s / 4))
     assert any("tool" in text for text in violations(slow, log))
