@@ -32,7 +32,7 @@ from armtune_runtime.settings import PolicyNodeParams
 from armtune_safety.settings import GateParams
 from benchmarks._stack import ROOT, Stack, arm_gate, diagnostics, make_policy, percentiles, publish_episode
 
-START_S = 12.0
+START_S = 20.0
 """Until gate and policy work, and a step is acted."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
 
 import pytest
 from casebook import Case
@@ -18,16 +17,10 @@ LOOPS = ("policy_node", *(node for node in (*NODES, "gate_node") if node not in 
 HAS = {"transfer_node": ("learner=remote", "learner.port=0"), "console_node": ("console=local", "console.port=0")}
 """What a graph has a spare node by, where not by default."""
 
-
-def mostly(first: str, *others: str) -> list[Any]:
-    """One of them, the others with ``--every-phase``."""
-    return [first, *(pytest.param(node, marks=pytest.mark.every_phase) for node in others)]
-
-
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F44")]
 
 
-@pytest.mark.parametrize("node", mostly(*LOOPS))
+@pytest.mark.parametrize("node", [LOOPS[0], *(pytest.param(n, marks=pytest.mark.every_phase) for n in LOOPS[1:])])
 def test_graph_stays_down_and_says_why_when_a_node_crashes_again_and_again(stage: Stage, case: Case, node: str) -> None:
     case.by("kill -9 of each node, again as soon as it is back")
     graph = stage.fresh("safety.restarts=1")
@@ -45,7 +38,7 @@ def test_graph_stays_down_and_says_why_when_a_node_crashes_again_and_again(stage
     case.nothing("a node left running", [name for name, pid in nodes.items() if not gone(pid)])
 
 
-@pytest.mark.parametrize("node", mostly(*SPARE))
+@pytest.mark.parametrize("node", SPARE)
 def test_practice_goes_on_without_one_that_only_learns_or_shows_and_crashes_again_and_again(
     stage: Stage, case: Case, node: str
 ) -> None:
