@@ -92,6 +92,21 @@ def test_arm_that_still_presses_is_cleared_once_it_has_settled() -> None:
     assert asked == [LOST] * 3 and client.armed == 1
 
 
+def test_stop_that_somebody_asks_for_while_the_arm_settles_stands() -> None:
+    client = Client()
+
+    def clear(latch: str) -> str:
+        client.latches.append("stop requested")
+        return "still so"
+
+    client.latches, client.clear = [LOST], clear  # type: ignore[method-assign]
+    person = Person(0, Counts)
+    person.hear(state("paused", "gate", "waits for the gate: tracking lost for too long"))
+    with pytest.raises(GraphStopped, match="tracking lost"):
+        person.help(client)
+    assert client.latches == [LOST, "stop requested"] and not client.armed
+
+
 def test_arm_that_is_freed_in_vain_gets_another_scene_and_at_last_ends_practice() -> None:
     counts, client = Counts(steps=7), Client()
     person = Person(0, lambda: counts)

@@ -95,9 +95,11 @@ class Person:
             self.lay(client)
         try:
             end_s = time.monotonic() + FREED_S
-            while any(map(client.clear, client.gate().latches)):
-                if time.monotonic() > end_s:
+            while left := client.gate().latches:
+                if not set(left) <= PRESSED or time.monotonic() > end_s:  # somebody may have asked it to stop meanwhile
                     return False
+                for latch in left:
+                    client.clear(latch)
             return client.arm_when_ready(START_S) is None
         except TimeoutError:
             return False
