@@ -58,8 +58,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = {"minutes": 180.0, "pause_s": 15.0, "seed": 0, "folder": "runs/unattended"}
 WAITS = ("sim_node", "gate_node", "policy_node", "reward_node", "recorder_node", "episode_node", "learner_node")
 KINDS = (*(f"{HANG}{node}" for node in WAITS), f"{KILL}learner_node", CHILD)
-ROBUST = ("sim.arm_log=true", "learner.restarts=100", "safety.restarts=10", "experiment.time=lockstep",
-          "experiment.rest_s=0", "experiment.episodes=0")  # fmt: skip
+ROBUST = ("sim.arm_log=true", "learner.restarts=100", "safety.restarts=10", "experiment.rest_s=0")
 UNEVEN = 0.25
 """By how much more the tool's speed may be where joints ramp unevenly, as the streams of the gate's tests allow."""
 TOOL_SPEEDS, FOLLOWS_RAD = ("tool speed", "turn speed"), 0.1

@@ -8,8 +8,8 @@
 
 Critics and actor step together, from the same parameters, in one backward pass: what they
 share is computed once (as in the code released with Cal-QL and WSRL). What acts, and what is
-exported, are the targets: a policy's success jumps from update to update, that of a running mean
-of its weights hardly does (Polyak and Juditsky 1992; ``docs/results.md`` has what it is worth).
+exported, are the targets, a running mean of the weights (Polyak and Juditsky 1992): a single
+checkpoint is a draw (``docs/results.md``).
 """
 
 from __future__ import annotations
