@@ -75,11 +75,41 @@ def test_setpoint_stays_inside_and_smooth_whatever_is_asked(kinematics: Kinemati
     assert_kept(np.array(at_s), joints, BOUNDS)
     assert np.all((joints >= LOW - 1e-5) & (joints <= HIGH + 1e-5))
     assert np.all((np.array(path)[:, 6] >= -1e-9) & (np.array(path)[:, 6] <= 1 + 1e-9))
-    centre = rotations.exp(SAFETY.tool_reference_rad)
-    for q in joints:
-        p, r = kinematics.tool_pose(q)
-        assert limits.outside(p, SAFETY.workspace_low_m, SAFETY.workspace_high_m) <= SAFETY.workspace_slack_m + 1e-4
-        assert rotations.angle_rad(centre, r) <= SAFETY.tool_max_angle_rad + SAFETY.workspace_slack_rad + 1e-3
+    out_m, out_rad = np.array([outside(kinematics, q) for q in joints]).T
+    assert np.max(out_m) <= SAFETY.workspace_slack_m + 1e-6
+    assert np.max(out_rad) <= SAFETY.workspace_slack_rad + 1e-6
+
+
+def outside(kinematics: Kinematics, q_rad: np.ndarray) -> tuple[float, float]:
+    """How far the tool is beyond the box [m] and the cone [rad]; negative inside."""
+    p, r = kinematics.tool_pose(q_rad)
+    angle_rad = rotations.angle_rad(rotations.exp(SAFETY.tool_reference_rad), r)
+    return limits.outside(p, SAFETY.workspace_low_m, SAFETY.workspace_high_m), angle_rad - SAFETY.tool_max_angle_rad
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tool_is_never_told_further_out_at_the_edge_of_its_cone(kinematics: Kinematics, seed: int) -> None:
+    """Nor where it was put outside by hand, while the arm presses against something and gives way."""
+    rng, worst, places = np.random.default_rng(seed), np.zeros(2), 0
+    slack = np.array([SAFETY.workspace_slack_m, SAFETY.workspace_slack_rad])
+    while places < 40:
+        q = rng.uniform(LOW, HIGH)
+        was = np.array(outside(kinematics, q))
+        if not (was[0] < 0.0 and -0.1 < was[1] < 0.06):
+            continue
+        arm, places, presses = at_home(kinematics), places + 1, False
+        arm.known = False
+        seen(arm, q)
+        for tick in range(100):
+            if tick % 20 == 0 and rng.random() < 0.6:
+                act(arm, kinematics, "near", rng.normal(0, 0.5, 6), 0.2)
+                presses = False
+            if presses := presses or rng.random() < 0.03:
+                act(arm, kinematics, "give way", rng.normal(0, 0.5, 6), 0.0)
+            arm.advance(TICK_S)
+            now = np.array(outside(kinematics, arm.motion.position[:6]))
+            worst, was = np.maximum(worst, now - np.maximum(slack, was)), now
+    assert np.all(worst <= 1e-6), f"further out by {1e3 * worst} mm, mrad within a tick"
 
 
 def test_arm_brakes_and_says_so_when_a_target_is_outside_the_workspace(kinematics: Kinematics) -> None:

@@ -23,8 +23,10 @@ Extremes = Sequence[tuple[float, float]]
 _GRIPPER_RAMP_S = 0.1
 """Time in which the gripper reaches its full speed; its acceleration rises for half of it, then falls."""
 _ROUNDING_RAD = 1e-6
-_ON_THE_WAY = (0.0, 0.25, 0.5, 1.0)
-"""Parts of a way to rest at which it is looked at. A third of a second at most: nothing much is between them."""
+_ON_THE_WAY = (0.0, 0.25, 0.5, 0.75)
+"""Parts of a way to rest at which it is looked at, besides where a joint comes to rest: there the tool may turn back."""
+_KEPT = 0.9
+"""Part of the slack within which those places must be: between them the tool may be a little further out."""
 
 
 class _Room(NamedTuple):
@@ -180,13 +182,15 @@ class Arm:
         return True
 
     def _stays_inside(self, start: Array, way: Trajectory) -> bool:
-        """Look at places on the way to rest."""
-        now_m, now_rad = self._outside(self.told)
-        may_m, may_rad = max(self._safety.workspace_slack_m, now_m), max(self._safety.workspace_slack_rad, now_rad)
-        for part in _ON_THE_WAY:
-            out_m, out_rad = self._outside(self._pose(start + way.at_time(part * way.duration)[0]))
-            if not (out_m <= may_m and out_rad <= may_rad):
+        """Look at places on the way to rest: outside, none may be further out than the one before it."""
+        slack_m, slack_rad = _KEPT * self._safety.workspace_slack_m, _KEPT * self._safety.workspace_slack_rad
+        was_m, was_rad = self._outside(self.told)
+        rests_s = way.independent_min_durations[: self._dof]
+        for at_s in sorted({*(part * way.duration for part in _ON_THE_WAY), *rests_s}):
+            out_m, out_rad = self._outside(self._pose(start + way.at_time(at_s)[0]))
+            if not (out_m <= max(slack_m, was_m) and out_rad <= max(slack_rad, was_rad)):
                 return False
+            was_m, was_rad = out_m, out_rad
         return True
 
     def _outside(self, pose: Pose) -> tuple[float, float]:
