@@ -61,8 +61,8 @@ KINDS = (*(f"{HANG}{node}" for node in WAITS), f"{KILL}learner_node", CHILD)
 ROBUST = ("sim.arm_log=true", "learner.restarts=100", "safety.restarts=10", "experiment.rest_s=0")
 UNEVEN = 0.25
 """By how much more the tool's speed may be where joints ramp unevenly, as the streams of the gate's tests allow."""
-TOOL_SPEEDS, FOLLOWS_RAD = ("tool speed", "turn speed"), 0.1
-"""Judged where the arm follows so closely: what a blocked arm is told goes back to where it is at once."""
+FOLLOWS_RAD = 0.1
+"""The tool's speed is judged where the arm follows so closely: what a blocked arm is told goes back to where it is."""
 ROWS = 200_000
 """Of the arm's log that are judged at once; neighbouring pieces share one."""
 
@@ -224,7 +224,9 @@ def violations(config: Config, log: Path) -> list[str]:
     mjcf = str(config_root().resolve() / "robot" / config.robot.mjcf)
     kinematics = Kinematics(config.robot, mjcf, config.safety.joint_margin_rad)
     period_s = 1.0 / config.policy.rate_hz
-    oracle = Oracle(config.robot, config.safety, kinematics, period_s=period_s, unevenness=UNEVEN)
+    oracle = Oracle(
+        config.robot, config.safety, kinematics, period_s=period_s, unevenness=UNEVEN, follows_rad=FOLLOWS_RAD
+    )
     found = []
     for piece in pieces(log):
         rows = read(piece, "sim")
@@ -233,9 +235,7 @@ def violations(config: Config, log: Path) -> list[str]:
             part = rows.rows(slice(first, last))
             if len(part.t_ns) > 1:
                 armed = [Event(int(part.t_ns[0]) - 1, "armed")]
-                follows = np.abs(part.setpoint - part.measured)[:, :-1].max(axis=1) <= FOLLOWS_RAD
-                found += [v for v in oracle.judge(part, armed) if v.rule not in TOOL_SPEEDS]
-                found += [v for v in oracle.judge(part.rows(follows), armed) if v.rule in TOOL_SPEEDS]
+                found += oracle.judge(part, armed)
     return [f"{v.rule}: {v.text} at {v.t_ns}" for v in found]
 
 

@@ -20,6 +20,7 @@ from armtune_policies.episode.nudge import stroke
 from armtune_policies.episode.settings import EpisodeParams
 from armtune_runtime.motions import SOURCE as MOTION
 from armtune_runtime.motions import Motions
+from armtune_safety.failsafe import FROZEN
 from armtune_safety.kinematics import Kinematics
 from armtune_safety.settings import GateParams
 from armtune_sim.motion_log import MotionLog
@@ -31,6 +32,9 @@ EPISODE = "run-00000"
 UNEVEN = 0.25
 """The gate bounds each move's mean speed; across the end of one and the start of the next it may be a little more."""
 
+FOLLOWS_RAD = 0.1
+"""What a blocked arm is told goes back to where it is at once."""
+
 
 settings_of = cache(gate_params)
 """Read from the config files once a process."""
@@ -39,6 +43,7 @@ settings_of = cache(gate_params)
 class Witness(Rig):
     """A rig that writes down every setpoint, when, and where the arm was; ``lag`` 0 is a perfect arm.
 
+    Between ``block``, its joints' least and most, the arm can move; None is no obstacle.
     ``own`` are the numbers of proposals that are parts of a nudge, or of the way home after one.
     """
 
@@ -48,6 +53,7 @@ class Witness(Rig):
         self.events: list[Event] = []
         self.lag = lag
         self.mute = False
+        self.block: tuple[np.ndarray, np.ndarray] | None = None
         self.own: set[int] = set()
 
     @property
@@ -62,6 +68,8 @@ class Witness(Rig):
         """One setpoint, written down; the arm goes there, or part of the way."""
         setpoint = self.gate.setpoint(dt_s)
         self.q = self.q * self.lag + setpoint * (1.0 - self.lag)
+        if self.block:
+            self.q[:-1] = np.clip(self.q[:-1], *self.block)
         self.setpoints.append(setpoint)
         self.rows.append((t_ns, setpoint, self.q.copy()))
 
@@ -228,7 +236,7 @@ class Story:
         elif act == "far":
             positions[int(rng.integers(len(names) - 1))] += float(rng.choice([-1, 1]) * rng.uniform(7, 100))
         elif act == "jam":
-            w.q[:-1] += rng.normal(0, 0.05, len(names) - 1)
+            w.q[:-1], w.block = w.q[:-1] + rng.normal(0, 0.05, len(names) - 1), None
             positions = [*w.q[:-1], positions[-1]]
         elif act == "mute":
             w.mute = not w.mute
@@ -268,7 +276,14 @@ class Story:
         """Write down a STOP, whoever asked for it."""
         is_armed = bool(self.witness.events and self.witness.events[-1].kind == "armed")
         if is_armed and not self.witness.gate.armed:
-            self.witness.note("stop")
+            self.witness.note("gave way" if FROZEN in self.witness.gate.state().latches else "stop")
+
+    def obstruct(self) -> None:
+        """Something is in the way of some joints, in front of them or just behind; or gone."""
+        w, rng = self.witness, self.rng
+        q, joints = w.q[:-1], len(w.q) - 1
+        room = np.where(rng.random(joints) < 0.5, np.inf, rng.uniform(0.0, 0.3, (2, joints)))
+        w.block = (q - room[0], q + room[1]) if self.chance(0.6) else None
 
     # -- time ----------------------------------------------------------------------------
 
@@ -297,6 +312,8 @@ class Story:
     def period(self) -> None:
         """One control period; the proposal, if any, comes at its start or somewhere within it."""
         w, real = self.witness, self.witness.params.time == "real"
+        if self.theme == "pressed" and self.chance(0.5):
+            self.obstruct()
         w.gate.begin_period(w.clock.t_ns)
         start_ns, ticks = w.clock.t_ns, 20
         due = 0 if self.chance(0.7) else int(self.rng.integers(ticks))
@@ -322,7 +339,8 @@ class Story:
         self.look()
 
 
-THEMES = ("numbers", "corners", "walk", "sweep", "pi", "replay", "leases", "joints", "stops", "homing", "nudges")
+THEMES = ("numbers", "corners", "walk", "sweep", "pi", "replay", "leases", "joints", "stops", "homing", "nudges",
+          "pressed")  # fmt: skip
 
 
 @cache
@@ -336,7 +354,11 @@ def tools(arm: str = "wx250s") -> tuple[Kinematics, Oracle, GateParams]:
     """Kinematics of an arm, an oracle and the settings of both; made once a process."""
     params = settings_of(arm=arm)
     kinematics = Kinematics(params.robot, params.mjcf, params.safety.joint_margin_rad)
-    return kinematics, Oracle(params.robot, params.safety, kinematics, unevenness=UNEVEN), params
+    return (
+        kinematics,
+        Oracle(params.robot, params.safety, kinematics, unevenness=UNEVEN, follows_rad=FOLLOWS_RAD),
+        params,
+    )
 
 
 @dataclass(frozen=True)
@@ -375,7 +397,11 @@ def judged(story: Story, oracle: Oracle) -> Outcome:
     """The oracle's word, and that of the decisions: finite, and nothing refused was commanded."""
     log = story.witness.log()
     found = oracle.judge(log, story.witness.events)
-    found += [Violation("wrong arm", e.t_ns, e.kind) for e in story.witness.events if e.kind not in ("armed", "stop")]
+    found += [
+        Violation("wrong arm", e.t_ns, e.kind)
+        for e in story.witness.events
+        if e.kind not in ("armed", "stop", "gave way")
+    ]
     for d in story.decisions:
         if not (len(d.allowed) == 7 and np.all(np.isfinite(d.allowed))):
             found.append(Violation("decision", d.stamp_ns, f"expected 7 finite numbers, got {d.allowed}"))

@@ -148,6 +148,21 @@ def test_setpoint_goes_smoothly_to_where_the_arm_is_when_it_gives_way(kinematics
     assert_kept(TICK_S * np.arange(len(path)), np.array(path), BOUNDS)
 
 
+def test_gripper_comes_to_rest_when_the_arm_gives_way(kinematics: Kinematics) -> None:
+    ways: list[list[float]] = []
+    for stop in (Arm.give_way, Arm.brake):
+        arm, way = at_home(kinematics), list[float]()
+        arm.set_out(target(arm, kinematics, HOME), 0.5)  # from open to shut
+        for tick in range(60):
+            if tick == 10:
+                stop(arm)
+            arm.advance(TICK_S)
+            way.append(float(arm.motion.position[6]))
+        ways.append(way)
+    assert 0.3 < ways[0][-1] < 0.9
+    assert ways[0] == pytest.approx(ways[1], abs=1e-6)
+
+
 def test_distance_to_a_limit_shrinks_to_nothing_at_the_margin(kinematics: Kinematics) -> None:
     arm = at_home(kinematics)
     assert arm.limit_distance_rad == pytest.approx(0.676, abs=1e-3)

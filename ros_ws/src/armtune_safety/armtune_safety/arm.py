@@ -24,7 +24,7 @@ _GRIPPER_RAMP_S = 0.1
 """Time in which the gripper reaches its full speed; its acceleration rises for half of it, then falls."""
 _ROUNDING_RAD = 1e-6
 _ON_THE_WAY = (0.0, 0.25, 0.5, 0.75)
-"""Parts of a way to rest at which it is looked at, besides where a joint comes to rest: there the tool may turn back."""
+"""Parts of a way to rest at which it is looked at; and where a joint comes to rest: there the tool may turn back."""
 _KEPT = 0.9
 """Part of the slack within which those places must be: between them the tool may be a little further out."""
 
@@ -137,8 +137,8 @@ class Arm:
         return True
 
     def give_way(self) -> None:
-        """The arm is blocked: aim at where it is, else it goes on pushing. The grip stays."""
-        self._head_for(np.append(self.joints.position[: self._dof], self.motion.target[-1]), self.measured, 0.0)
+        """The arm is blocked: aim at where it is, else it goes on pushing. The gripper comes to rest; a grip stays."""
+        self._head_for(np.append(self.joints.position[: self._dof], self.motion.rest[-1]), self.measured, 0.0)
 
     def _head_for(self, position: Array, pose: Pose, within_s: float) -> bool:
         going = self.motion.retarget(position, within_s)

@@ -123,6 +123,12 @@ class Motion:
             self._braking = True
         return changed
 
+    @property
+    def rest(self) -> Array:
+        """Where braking now would end, shape (dof + 1,)."""
+        way = self.way_to_rest(self.state)
+        return self.target if way is None else self.position + way.at_time(way.duration)[0]
+
     def way_to_rest(self, state: State) -> Trajectory | None:
         """Return the quickest way to rest, seen from where a state is (it starts at 0); None if there is none.
 

@@ -87,6 +87,7 @@ class Oracle:
         period_s: Control period: the tool's speed limits are means over it.
         unevenness: Part by which that mean may be exceeded where proposals come at other intervals than the period:
             the end of one move and the start of the next then fall into one period.
+        follows_rad: How near the arm's joints must be to their setpoint [rad] for the tool's speed to be judged.
         jitter_s: How old a row's setpoint may be; 0 where rows bear its exact time.
         rounding: How much rounding there is in a log's numbers [rad].
     """
@@ -99,6 +100,7 @@ class Oracle:
         *,
         period_s: float = 0.2,
         unevenness: float = 0.0,
+        follows_rad: float = np.inf,
         jitter_s: float = 0.0,
         rounding: float = 0.0,
     ) -> None:
@@ -111,6 +113,7 @@ class Oracle:
         self._a = np.array([*robot.joint_acceleration_rad_s2, 2.0 * self._v[-1] / _GRIPPER_RAMP_S])
         self._j = np.array([*robot.joint_jerk_rad_s3, 4.0 * self._v[-1] / _GRIPPER_RAMP_S**2])
         self._period_s, self._jitter_s, self._rounding = period_s, jitter_s, rounding
+        self._follows_rad = follows_rad
         self._tool_m_s = safety.max_linear_m_s * (1.0 + unevenness)
         self._tool_rad_s = safety.max_angular_rad_s * (1.0 + unevenness)
         self._centre = rotations.exp(safety.tool_reference_rad)
@@ -262,7 +265,10 @@ class Oracle:
         return found + self._worst("joint acceleration", log.after(2 * n), over, _SLACK, "over the limit", self._names)
 
     def _tool(self, log: MotionLog) -> list[Violation]:
-        """Mean speed of the tool over one control period."""
+        """Mean speed of the tool over one control period, of the rows where the arm follows."""
+        log = log.rows(np.max(np.abs(log.setpoint - log.measured)[:, :-1], axis=1) <= self._follows_rad)
+        if len(log.t_ns) == 0:
+            return []
         t_s = (log.t_ns - log.t_ns[0]) / 1e9
         later = np.searchsorted(t_s, t_s + self._period_s - 1e-6)
         first = np.flatnonzero(later < len(t_s))
