@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from armtune_policies.learn.agent import Agent, Layout
+from armtune_policies.learn.networks import has_bf16
 from armtune_policies.learn.pixels import Frame, ready
 from armtune_policies.learn.replay import Replay, RowShape
 from armtune_policies.learn.settings import AgentParams
@@ -56,6 +57,9 @@ def main(seconds: float = 4.0) -> dict[str, Any]:
     found: dict[str, Any] = {"bench": "learner_pixels", "device": str(device)}
     print(f"{'pixels':<28}{'updates/s':>10}{'+sampling':>10}{'roof':>9}{'of roof':>9}{'GFLOP':>8}{'MB':>8}")
     for kind, size_px, batch, bf16 in CELLS[device.type]:
+        if bf16 and not has_bf16(device):
+            print("this processor does not multiply bfloat16")
+            continue
         name = f"{kind}_{size_px}px_{batch}_{'bf16' if bf16 else 'f32'}"
         row = cell(kind, size_px, batch, bf16, device, seconds)
         found |= {f"{name}_{key}": value for key, value in row.items()}

@@ -20,6 +20,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from armtune_policies.learn.networks import has_bf16
+
 HERE = Path(__file__).resolve().parent
 MAKE = "armtune bench learner --make-peers"
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483648", "MALLOC_TOP_PAD_": "67108864"}
@@ -53,7 +57,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         make_peers()
     check_peers()
     print(f"{'updates/s of processor time':<28}{''.join(f'{who:>10}' for who in (*OURS, *PEERS, 'ratio'))}")
-    found: dict[str, Any] = {"bench": "learner", "batch": 256}
+    found: dict[str, Any] = {"bench": "learner", "batch": 256, "has_bf16": has_bf16(torch.device("cpu"))}
     for method in ("sac", "calql"):
         for size in SIZES:
             for critics in ENSEMBLES:
@@ -62,6 +66,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
                 _print_row(name, row)
                 found |= {f"{name}_{key}": round(value, 3) for key, value in row.items()}
     print(DIFFERENCES)
+    if not found["has_bf16"]:
+        print("This processor does not multiply bfloat16: the column of that name is float32.")
     for key, short in (("ratio", "ratio_to_best_peer"), ("ratio_eager", "ratio_eager"), ("ratio_bf16", "ratio_bf16")):
         found[short] = min(value for name, value in found.items() if name.endswith(f"_{key}"))
     return found

@@ -25,7 +25,7 @@ from . import losses
 from .actor_critic import Actor, Critics, Seen
 from .context import Batch, Context, Draws, Networks
 from .crew import ALONE, Alone
-from .networks import DECIDED
+from .networks import DECIDED, has_bf16
 from .pixels import Frame, make_projection, ready
 from .recipes import RECIPES
 from .safeguard import Safeguard
@@ -68,6 +68,7 @@ class Agent:
     def __init__(self, layout: Layout, params: AgentParams, seed: int = 0, device: str = "cpu") -> None:
         self.layout, self.params, self.recipe = layout, params, RECIPES[params.recipe]
         self.device = torch.device(device)
+        self.in_bf16 = params.bf16 and has_bf16(self.device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -89,7 +90,7 @@ class Agent:
             ValueError: when losses stay not finite after going back to the last good state.
         """
         with_actor, batch = self.updates % self.params.actor_every == 0, ready(batch, self.params.shift_px, self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bf16):
             total, parts, scales = self._losses(batch, self.draw(len(batch.reward)), with_actor)
         self.updates += 1
         if not self.safeguard.passes(total, self, self._most(batch)):

@@ -25,6 +25,14 @@ def seed_everything(seed: int) -> None:
     torch.set_num_threads(1)
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 itself; where it is only imitated, float32 is faster."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    can = torch.cpu.get_capabilities()
+    return any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 class Trunk(nn.Module):
     """Convolutions over one camera: uint8 (N, H, W, 3) to a map (N, 32, H/4, W/4), before its last ReLU."""
 

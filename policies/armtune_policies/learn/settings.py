@@ -66,7 +66,7 @@ class AgentParams(Checked):
     )
     resets_optimiser: bool = text(False, doc="whether practice starts with fresh Adam moments")
     # the machine
-    bf16: bool = text(False, doc="matrix products in bfloat16 (AVX512_BF16, CUDA); losses stay float32")
+    bf16: bool = text(False, doc="matrix products in bfloat16 where the processor has it; losses stay float32")
     compiled: bool = text(False, doc="torch.compile; the first update takes a minute")
 
     def __post_init__(self) -> None:

@@ -132,7 +132,8 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_bfloat16_sees_the_same_within_its_precision() -> None:
     found = []
     for bf16 in (False, True):
-        agent, replay = make("calql", 3, 1, bf16=bf16)
+        agent, replay = make("calql", 3, 1)
+        agent.in_bf16 = bf16  # also where the processor only imitates it
         found.append(agent.update(replay.sample(np.random.default_rng(0), 32)))
     for name in found[0]:
         torch.testing.assert_close(found[0][name], found[1][name], rtol=0.1, atol=0.1)

@@ -40,7 +40,8 @@ def test_recipe_learns_from_few_noisy_demonstrations_among_failures(recipe: str,
 
 
 def test_agent_learns_when_its_products_are_bfloat16() -> None:
-    agent, replay = make("calql", bf16=True)
+    agent, replay = make("calql")
+    agent.in_bf16 = True  # also where the processor only imitates it
     Pretraining(agent, replay, 200).run()
     assert success(agent) >= 0.4
 
