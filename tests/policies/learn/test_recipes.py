@@ -79,19 +79,23 @@ CASES = [(name, {}) for name in NAMES] + [
 ]
 
 
+@pytest.mark.parametrize("scales", [(0.0, 0.0), (0.3, 5.0)], ids=["begun", "later"])
 @pytest.mark.parametrize(("recipe", "changes"), CASES, ids=lambda value: str(value))
-def test_losses_are_those_of_slow_loops(recipe: str, changes: dict[str, Any]) -> None:
-    agent = make(recipe, **changes)
+def test_losses_are_those_of_slow_loops(recipe: str, changes: dict[str, Any], scales: tuple[float, float]) -> None:
+    agent = make(recipe, **{"scale_rate": 0.25, **changes})
+    agent.scales = torch.tensor(scales)
     draws = doubled(agent, agent.draw(ROWS))
-    data = batch(dtype=torch.float64)
-    _, ours, _ = agent.losses(data, draws)
-    slow = Slow(agent.params, agent.nets.state_dict(), agent.targets.state_dict(), agent.params.temperature)
-    theirs = slow.losses(arrays(data), {name: np.asarray(t) for name, t in draws._asdict().items()})
-    assert {name: value.item() for name, value in ours.items()} == pytest.approx(theirs, rel=1e-6)
+    slow = Slow(agent.params, agent.nets.state_dict(), agent.targets.state_dict(), agent.params.temperature, scales)
+    for seed in (0, 1):
+        data = batch(seed, dtype=torch.float64)
+        _, ours, agent.scales = agent.losses(data, draws)
+        theirs = slow.losses(arrays(data), {name: np.asarray(t) for name, t in draws._asdict().items()})
+        assert {name: value.item() for name, value in ours.items()} == pytest.approx(theirs, rel=1e-6)
+        assert agent.scales.tolist() == pytest.approx(slow.scales, rel=1e-6)
 
 
-def slopes(agent: Agent, net: torch.nn.Module, part: str) -> tuple[float, float]:
-    """The gradient of one part of the loss along a random direction of a network: ours, and by differences."""
+def slopes(agent: Agent, net: torch.nn.Module, *parts: str) -> tuple[float, float]:
+    """The gradient of the parts of the loss that train a network along a random direction: ours, and by differences."""
     draws, data = doubled(agent, agent.draw(ROWS)), batch(dtype=torch.float64)
     values = list(net.parameters())
     start = [v.detach().clone() for v in values]
@@ -102,7 +106,8 @@ def slopes(agent: Agent, net: torch.nn.Module, part: str) -> tuple[float, float]
         with torch.no_grad():
             for value, first, along in zip(values, start, aim):
                 value.copy_(first + step * along)
-        return agent.losses(data, draws)[1][part].item()
+        found = agent.losses(data, draws)[1]
+        return sum(found[part].item() for part in parts)
 
     numeric = (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6
     loss_at(0.0)
@@ -115,6 +120,13 @@ def slopes(agent: Agent, net: torch.nn.Module, part: str) -> tuple[float, float]
 def test_critics_move_as_finite_differences_say(recipe: str) -> None:
     agent = make(recipe)
     ours, numeric = slopes(agent, agent.nets.critics, "td")
+    assert numeric != 0.0 and ours == pytest.approx(numeric, rel=1e-4)
+
+
+@pytest.mark.parametrize("recipe", ["calql", "cql"])
+def test_critics_move_as_finite_differences_of_the_penalty_say(recipe: str) -> None:
+    agent = make(recipe, cql_weight=100.0)  # so that it outweighs the TD loss, which trains them, too
+    ours, numeric = slopes(agent, agent.nets.critics, "td", "conservative")
     assert numeric != 0.0 and ours == pytest.approx(numeric, rel=1e-4)
 
 
