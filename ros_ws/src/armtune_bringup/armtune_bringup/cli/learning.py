@@ -67,7 +67,7 @@ def pretrain(
     with Bars(disable=bool(crew and crew.rank)) as bar:
         shown = shown_by(bar)
         if encoder is None and learning.agent.get("pixels", "none") == "none":
-            encoder = encoder_of(learning.config, demos, prior, shown, may_fit=crew is None)
+            encoder = encoder_of(learning.config, demos, shown, may_fit=crew is None)
         result = pretrain_agent(learning, demos, prior, encoder, shown, crew, bar.console.out)
     if crew:
         crew.leave()
