@@ -103,7 +103,7 @@ class Agent:
 
     def _most(self, batch: Batch) -> float:
         """The largest loss of values that have not exploded: the square of ``EXPLODED`` times the largest return."""
-        largest = max(float(batch.reward.abs().max()), 1.0) / (1.0 - self.params.gamma)
+        largest = max(float(self.crew.most(batch.reward.abs().max())), 1.0) / (1.0 - self.params.gamma)
         return self.params.critics * (EXPLODED * largest) ** 2
 
     def losses(self, batch: Batch, draws: Draws, with_actor: bool = True) -> tuple[Tensor, dict[str, Tensor], Tensor]:

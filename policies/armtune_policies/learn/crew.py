@@ -46,6 +46,10 @@ class Alone:
         """Return sums over processes; no gradient."""
         return numbers
 
+    def most(self, number: Tensor) -> Tensor:
+        """Return the largest of what processes have; no gradient."""
+        return number
+
     def pooled(self, items: Sequence[Any]) -> list[Any]:
         """Return everybody's items, in order of rank; they must be what JSON can say."""
         return list(items)
@@ -114,9 +118,10 @@ class Crew(Alone):
         return self.sum(numbers * self.part)
 
     def sum(self, numbers: Tensor) -> Tensor:
-        found = numbers.detach().clone()
-        self._together(dist.all_reduce, found)
-        return found
+        return self._reduced(numbers, dist.ReduceOp.SUM)
+
+    def most(self, number: Tensor) -> Tensor:
+        return self._reduced(number, dist.ReduceOp.MAX)
 
     def pooled(self, items: Sequence[Any]) -> list[Any]:
         said = torch.frombuffer(bytearray(json.dumps(list(items)).encode()), dtype=torch.uint8).to(self.device)
@@ -147,6 +152,11 @@ class Crew(Alone):
         rows = [torch.empty_like(tensor) for _ in range(self.size)]
         self._together(dist.all_gather, rows, tensor)
         return rows
+
+    def _reduced(self, numbers: Tensor, by: Any) -> Tensor:
+        found = numbers.detach().clone()
+        self._together(dist.all_reduce, found, op=by)
+        return found
 
     def _together(self, what: Any, *args: Any, **kwargs: Any) -> None:
         try:
