@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from armtune_bringup.agents import Learning, encoder_for, gathered, pretrain_agent, read_overrides, training_folder
 from armtune_bringup.compose import compose
@@ -69,10 +70,18 @@ def test_an_unknown_recipe_or_setting_is_refused(tmp_path: Path, demos: Path) ->
         pretrain_agent(learning(tmp_path / "p", "offline.update=3"), demos, None, tmp_path)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, demos: Path) -> None:
+    with pytest.raises(ConfigError, match="device: expected cpu, or cuda with a GPU for each process; got cuda"):
+        pretrain_agent(learning(tmp_path / "p", "agent.device=cuda"), demos, None, encoder(tmp_path))
+
+
 def test_what_it_learnt_from_is_kept_beside_its_training(tmp_path: Path, demos: Path) -> None:
     base, one = encoder(tmp_path), learning(tmp_path / "p", "offline.updates=1")
     pretrain_agent(one, demos, None, base)
-    kept = kept_data(training_folder(tmp_path / "p"), load_manifest(tmp_path / "p").provenance["data"])
+    provenance = load_manifest(tmp_path / "p").provenance
+    assert "device" not in provenance["agent"]  # where it was trained is no matter of where it goes
+    kept = kept_data(training_folder(tmp_path / "p"), provenance["data"])
     frozen = encoder_for(one.config, recipe_params("calql"), base)
     shown = gathered(one.config, OfflineParams(), demos, None, frozen, lambda what, done, total: None)
     assert (kept.sentences, kept.episodes, kept.successes) == (shown.sentences, shown.episodes, shown.successes)

@@ -109,7 +109,7 @@ class CrewAgent(Agent):
             raise ValueError("agent.compiled: expected false with several processes, got true")
         self.crew = crew
         self._place: Tensor = torch.empty(0, dtype=torch.int64)
-        super().__init__(layout, params, seed, str(crew.device))
+        super().__init__(layout, params, seed, crew.device)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Make one update with this process's rows of a batch of ``params.batch``."""

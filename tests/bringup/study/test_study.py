@@ -92,7 +92,7 @@ def test_a_cell_is_named_by_the_world_and_demonstrations_by_what_they_are_of(tmp
         return one.named("offline"), one.data.digest
 
     cell, shown = named()
-    assert named("practice.steps=80", "experiment.name=x") == (cell, shown)
+    assert named("practice.steps=80", "experiment.name=x", "agent.device=cuda") == (cell, shown)
     for other in ("sim.variation=0.1", "sim.looks=0.7", "sim.table=0", "task.episode_steps=9"):
         assert named(other)[0] != cell, other
     assert named("sim.variation=0.1")[1] == shown, "demonstrations vary by their own settings"

@@ -15,6 +15,7 @@ from armtune_policies.contract import ConfigError
 from armtune_policies.learn.actor_critic import Actor, Critics, Projection, Seen, log_density, sample
 from armtune_policies.learn.agent import Agent, Layout
 from armtune_policies.learn.context import Batch, Draws
+from armtune_policies.learn.crew import Crew
 from armtune_policies.learn.settings import NAMES, AgentParams, recipe_params
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from slow_losses import Slow
 
 ROWS, VECTOR, ACTION, SENTENCE = 5, 6, 3, 4
+CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {"hidden": (8, 7), "projection": 5, "cql_actions": 3, "critics": 3, "target_subset": 2}
 
 
@@ -221,6 +223,35 @@ def test_bfloat16_gives_nearly_the_same_losses(recipe: str) -> None:
     ours, theirs = plain.update(batch(0)), half.update(batch(0))
     for name, value in ours.items():
         assert theirs[name].item() == pytest.approx(value.item(), rel=0.15, abs=0.15), name
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    says = "device: expected cpu, or cuda with a GPU for each process; got cuda, and torch finds 0"
+    with pytest.raises(ConfigError, match=says):
+        make("calql", device="cuda")
+    with pytest.raises(ConfigError, match=says):
+        Crew.from_environment("cuda")
+
+
+def test_an_agent_is_on_the_cpu_unless_told_otherwise() -> None:
+    told = [Agent(Layout(VECTOR, ACTION), recipe_params("calql", **SMALL), 5, where) for where in (None, CPU)]
+    assert all(agent.device == CPU for agent in told)
+    for agent in told:
+        agent.update(batch(0, rows=16))
+    first, second = (agent.state() for agent in told)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_state_of_another_kind_of_device_is_gone_on_with_by_fresh_draws() -> None:
+    agent, others = make("calql"), [make("calql"), make("calql")]
+    agent.update(batch(0))
+    state = {**agent.state(), "generator": torch.zeros(16, dtype=torch.uint8)}  # as long as a GPU's
+    for other in others:
+        other.restore(state)
+        assert all(torch.equal(t, state[name]) for name, t in other.state().items() if name != "generator")
+    first, second = (other.draw(ROWS) for other in others)
+    assert all(map(torch.equal, first, second)) and not torch.equal(first.current, agent.draw(ROWS).current)
 
 
 def test_action_is_the_mean_unless_shaken() -> None:

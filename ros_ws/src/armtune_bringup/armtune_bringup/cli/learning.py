@@ -62,8 +62,9 @@ def pretrain(
             typer.echo(json.dumps(pretrain_arrays(learning, demos, shown_by(bar))))
         return
     from armtune_policies.learn.crew import Crew
+    from armtune_policies.learn.settings import recipe_params
 
-    crew = Crew.from_environment()
+    crew = Crew.from_environment(recipe_params(learning.recipe, **learning.agent).device)
     with Bars(disable=bool(crew and crew.rank)) as bar:
         shown = shown_by(bar)
         if encoder is None and learning.agent.get("pixels", "none") == "none":

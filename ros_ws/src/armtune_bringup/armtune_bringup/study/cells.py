@@ -124,7 +124,8 @@ class SeedStudy:
         from armtune_policies.learn.settings import recipe_params
 
         p = self.params
-        return recipe_params("bc", hidden=p.hidden, batch=p.batch, projection=p.projection, bf16=p.bf16)
+        alike = {name: getattr(p, name) for name in ("hidden", "batch", "projection", "bf16", "device")}
+        return recipe_params("bc", **alike)
 
     def _bc(self, folder: Path) -> dict[str, Any]:
         agent, _ = self._trained(self._bc_params, self.sizes.bc_updates, folder, "cloning")
