@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +17,12 @@ from armtune_bringup.compose import compose
 from armtune_bringup.stages import collect_demos
 from armtune_policies.contract import ConfigError
 from armtune_policies.learn.kept import kept_data
+from armtune_policies.learn.logs import CURVE
 from armtune_policies.learn.offline import OfflineParams
 from armtune_policies.learn.saved import COLUMNS
 from armtune_policies.learn.settings import recipe_params
 from armtune_policies.runtime.policy import Policy
+from armtune_policies.store.files import read_json
 from armtune_policies.store.manifest import load_manifest
 from fixtures.tiny_models import tiny_policy
 
@@ -107,6 +112,23 @@ def test_training_goes_on_where_it_was_and_ends_in_the_same_policy(tmp_path: Pat
     policy = Policy.load(tmp_path / "b", config.policy.action, config.policy.observation)
     assert policy.encoder_digest == load_manifest(base).encoder_digest
     assert policy.manifest.provenance["agent"]["recipe"] == "calql"
+
+
+@pytest.mark.slow
+def test_two_processes_under_torchrun_log_the_losses_of_one(tmp_path: Path, demos: Path) -> None:
+    base, few = encoder(tmp_path), ("offline.updates=20", "offline.copies=0")
+    one, two = tmp_path / "one", tmp_path / "two"
+    pretrain_agent(learning(one, *few), demos, None, base)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "armtune_bringup.cli", "pretrain", str(demos), *FEW, *SMALL, "agent=calql", *few]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command += [f"policy.folder={two}", "--encoder", str(base)]
+    run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-2000:]
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert (found["processes"], found["updates"], found["episodes"]) == (2, 20, 4)
+    ours, theirs = (dict(read_json(training_folder(folder) / CURVE)["rows"]) for folder in (one, two))
+    assert set(ours) == {20} and theirs[20] == pytest.approx(ours[20], rel=1e-5)
 
 
 def test_shaken_copies_are_more_rows_of_the_same_episodes(tmp_path: Path, demos: Path) -> None:
