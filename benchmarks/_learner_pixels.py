@@ -70,7 +70,7 @@ def main(seconds: float = 4.0) -> dict[str, Any]:
 
 def cell(kind: str, size_px: int, batch: int, bf16: bool, device: torch.device, seconds: float) -> dict[str, float]:
     params = AgentParams(recipe="rlpd", critics=2, actor_q="mean", pixels=kind, batch=batch, bf16=bf16)
-    agent = Agent(Layout(STATE, ACTIONS, torch.randn(2, 384), Frame(size_px, size_px, 3)), params, 0, str(device))
+    agent = Agent(Layout(STATE, ACTIONS, torch.randn(2, 384), Frame(size_px, size_px, 3)), params, 0, device)
     replay, rng = _replay(size_px, params), np.random.default_rng(0)
     there = ready(replay.sample(rng, batch), params.shift_px, device)
     agent.update(there)

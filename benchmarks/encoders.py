@@ -114,7 +114,7 @@ def _candidates(config: Any, folder: Path, shown: Views, with_cloned: bool) -> d
 
     torch.set_num_threads(1)
     policy = config.policy
-    blobs = FrozenEncoder(encoder_of(config, folder, None), policy.action, policy.observation)
+    blobs = FrozenEncoder(encoder_of(config, folder), policy.action, policy.observation)
     found: dict[str, Encode] = {
         "none": lambda images: np.zeros((len(images), 1), np.float32),
         "pixels, PCA": _components(_shrunk(shown.images)),

@@ -21,6 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from armtune_policies.contract import digest
+from armtune_policies.learn.settings import anywhere
 from armtune_policies.store.files import read_json, write_json
 from benchmarks._external_plan import PLANS, agent_params, changes, named, plan_of
 from benchmarks._external_report import Result, figure, summary, table
@@ -79,7 +80,7 @@ def run_one(folder: Path, task: str, recipe: str, seed: int) -> None:
     if recipe == "d3rlpy":
         if not data.is_file():
             raise ValueError(f"{data}: expected the task's data, got none; run one of our recipes first")
-        job |= {"plan": named(plan), "agent": asdict(agent_params("calql"))}
+        job |= {"plan": named(plan), "agent": anywhere(agent_params("calql"))}
     began = time.monotonic()
     last = _run(recipe, job, plan.offline + plan.steps, f"{task} {recipe} {seed}")
     result = Result(task, recipe, seed, of, last["points"], last["world_cpu_s"], round(time.monotonic() - began, 1))

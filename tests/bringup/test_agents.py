@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from armtune_bringup.agents import Learning, encoder_for, gathered, pretrain_agent, read_overrides, training_folder
 from armtune_bringup.compose import compose
 from armtune_bringup.stages import collect_demos
 from armtune_policies.contract import ConfigError
 from armtune_policies.learn.kept import kept_data
+from armtune_policies.learn.logs import CURVE
 from armtune_policies.learn.offline import OfflineParams
 from armtune_policies.learn.saved import COLUMNS
 from armtune_policies.learn.settings import recipe_params
 from armtune_policies.runtime.policy import Policy
+from armtune_policies.store.files import read_json
 from armtune_policies.store.manifest import load_manifest
 from fixtures.tiny_models import tiny_policy
 
@@ -69,10 +75,18 @@ def test_an_unknown_recipe_or_setting_is_refused(tmp_path: Path, demos: Path) ->
         pretrain_agent(learning(tmp_path / "p", "offline.update=3"), demos, None, tmp_path)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, demos: Path) -> None:
+    with pytest.raises(ConfigError, match="device: expected cpu, or cuda with a GPU for each process; got cuda"):
+        pretrain_agent(learning(tmp_path / "p", "agent.device=cuda"), demos, None, encoder(tmp_path))
+
+
 def test_what_it_learnt_from_is_kept_beside_its_training(tmp_path: Path, demos: Path) -> None:
     base, one = encoder(tmp_path), learning(tmp_path / "p", "offline.updates=1")
     pretrain_agent(one, demos, None, base)
-    kept = kept_data(training_folder(tmp_path / "p"), load_manifest(tmp_path / "p").provenance["data"])
+    provenance = load_manifest(tmp_path / "p").provenance
+    assert "device" not in provenance["agent"]  # where it was trained is no matter of where it goes
+    kept = kept_data(training_folder(tmp_path / "p"), provenance["data"])
     frozen = encoder_for(one.config, recipe_params("calql"), base)
     shown = gathered(one.config, OfflineParams(), demos, None, frozen, lambda what, done, total: None)
     assert (kept.sentences, kept.episodes, kept.successes) == (shown.sentences, shown.episodes, shown.successes)
@@ -98,6 +112,23 @@ def test_training_goes_on_where_it_was_and_ends_in_the_same_policy(tmp_path: Pat
     policy = Policy.load(tmp_path / "b", config.policy.action, config.policy.observation)
     assert policy.encoder_digest == load_manifest(base).encoder_digest
     assert policy.manifest.provenance["agent"]["recipe"] == "calql"
+
+
+@pytest.mark.slow
+def test_two_processes_under_torchrun_log_the_losses_of_one(tmp_path: Path, demos: Path) -> None:
+    base, few = encoder(tmp_path), ("offline.updates=20", "offline.copies=0")
+    one, two = tmp_path / "one", tmp_path / "two"
+    pretrain_agent(learning(one, *few), demos, None, base)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "armtune_bringup.cli", "pretrain", str(demos), *FEW, *SMALL, "agent=calql", *few]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command += [f"policy.folder={two}", "--encoder", str(base)]
+    run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-2000:]
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert (found["processes"], found["updates"], found["episodes"]) == (2, 20, 4)
+    ours, theirs = (dict(read_json(training_folder(folder) / CURVE)["rows"]) for folder in (one, two))
+    assert set(ours) == {20} and theirs[20] == pytest.approx(ours[20], rel=1e-5)
 
 
 def test_shaken_copies_are_more_rows_of_the_same_episodes(tmp_path: Path, demos: Path) -> None:

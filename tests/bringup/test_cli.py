@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from armtune_bringup.compose import compose
+from armtune_policies.store.files import read_json, write_json
+from armtune_policies.store.nouns import EVALUATIONS
+from fixtures.tiny_models import tiny_policy
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -78,6 +83,20 @@ def test_asking_a_graph_that_is_not_there_says_how_to_start_one() -> None:
 def test_config_show_prints_what_was_composed() -> None:
     shown = json.loads(armtune("config", "show", "task=lid", "--json").stdout)
     assert shown["task"]["name"] == "lid" and len(shown["hash"]) == 16
+
+
+def test_an_evaluation_in_one_process_ends_with_json_and_tries_only_what_it_has_not(tmp_path: Path) -> None:
+    config = compose(few := ["task.episode_steps=4", "policy.height_px=32", "policy.width_px=32"])
+    tiny_policy(tmp_path / "p", config.policy.action, config.policy.observation)
+    said = [armtune("evaluate", "p", "--in-process", *few, f"experiment.evaluations={n}", cwd=tmp_path) for n in (1, 2)]
+    first, second = (json.loads(one.stdout.splitlines()[-1]) for one in said)
+    assert [found["forward"]["n"] for found in (first, second)] == [1, 2]
+    (kept,) = (tmp_path / "runs" / EVALUATIONS).glob("*.json")
+    rows = read_json(kept)
+    assert {way: len(rows[way]) for way in rows} == {"forward": 2, "backward": 2}
+    write_json(kept, {way: [[seed, True, 1] for seed, *_ in rows[way]] for way in rows})  # known, so believed
+    done = armtune("evaluate", "p", "--in-process", *few, "experiment.evaluations=2", cwd=tmp_path)
+    assert json.loads(done.stdout.splitlines()[-1])["backward"]["successes"] == 2
 
 
 def test_data_ls_lists_runs(tmp_path: Path) -> None:

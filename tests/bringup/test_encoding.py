@@ -26,17 +26,17 @@ def test_it_is_fitted_once_and_named_by_what_it_is_of(tmp_path: Path) -> None:
     config, told = compose(FEW), set()
     collect_demos(config, tmp_path, "demos")
     with pytest.raises(ConfigError, match="several processes need an encoder that is there already"):
-        encoder_of(config, tmp_path, None, may_fit=False)
-    folder = encoder_of(config, tmp_path, None, lambda what, done, total: told.add((done, total)))
+        encoder_of(config, tmp_path, may_fit=False)
+    folder = encoder_of(config, tmp_path, lambda what, done, total: told.add((done, total)))
     assert folder.parent == tmp_path / "models" and told == {(1, 2), (2, 2)}
     assert FrozenEncoder(folder, config.policy.action, config.policy.observation).feature_size == 96
     written = (folder / MANIFEST).stat().st_mtime_ns
-    assert encoder_of(config, tmp_path, None, may_fit=False) == folder
+    assert encoder_of(config, tmp_path, may_fit=False) == folder
     assert (folder / MANIFEST).stat().st_mtime_ns == written
     with pytest.raises(ConfigError, match="that is there already"):
-        encoder_of(compose([*FEW, "experiment.seed=1"]), tmp_path, None, may_fit=False)
+        encoder_of(compose([*FEW, "experiment.seed=1"]), tmp_path, may_fit=False)
 
 
 def test_a_folder_without_episodes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no episodes to learn from; collect some: armtune collect"):
-        encoder_of(compose(FEW), tmp_path, None)
+        encoder_of(compose(FEW), tmp_path)

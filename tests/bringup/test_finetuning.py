@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from armtune_bringup.agents import Learning, pretrain_agent, read_overrides
 from armtune_bringup.compose import compose
@@ -43,6 +44,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory, demos: Path) -> Path:
 def learning(folder: Path, policy: Path, *more: str) -> Learning:
     named = [f"experiment.folder={folder}", "experiment.name=one", f"policy.folder={policy}"]
     return read_overrides([*CONFIG, *named, "practice.checkpoint_every=1", *more])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, demos: Path, trained: Path) -> None:
+    with pytest.raises(ConfigError, match="device: expected cpu, or cuda with a GPU for each process; got cuda"):
+        finetune_agent(learning(tmp_path, trained, "agent.device=cuda"), demos, None)
 
 
 def test_a_run_is_measured_before_and_after_and_goes_on_where_it_was(

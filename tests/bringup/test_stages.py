@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from armtune_bringup import stages
+from armtune_bringup.cli import app
 from armtune_bringup.compose import compose
 from armtune_bringup.settings import ExperimentParams
 from armtune_bringup.stages import collect_demos, planned, pretrain_models
 from armtune_policies.learn import bc
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.store.episode_reader import list_episodes, read_episode
+from armtune_policies.store.manifest import load_manifest
 
 SMALL = ["experiment.demo_noise=0.0", "policy.height_px=32", "policy.width_px=32"]
 
@@ -53,3 +57,8 @@ def test_a_few_demonstrations_make_a_policy_and_a_judge_that_has_a_card_and_know
     judge = RewardModel.load(tmp_path / "r", config.policy.action, config.policy.observation)
     assert judge.version == made[1].version and set(judge.sentences) == {config.task.forward, config.task.backward}
     assert (tmp_path / "r/card.md").is_file() and judge.limits.distance_bound is not None
+    named = ["task=bin_sort", *SMALL, f"policy.folder={tmp_path / 'p'}", f"reward.folder={tmp_path / 'r'}"]
+    said = CliRunner().invoke(app, ["pretrain", str(tmp_path), *named])
+    found = json.loads(said.stdout.splitlines()[-1])
+    assert found["policy"] == load_manifest(tmp_path / "p").version and found["episodes"] == 4
+    assert found["reward"] == load_manifest(tmp_path / "r").version

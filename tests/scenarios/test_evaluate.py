@@ -62,7 +62,7 @@ class Evaluation:
 
     def __init__(self, folder: Path, domain: int) -> None:
         self.result = folder / "result.json"
-        words = ["evaluate", "models/new", *CONFIG, "--against", "models/old", "--on-stack", "--json"]
+        words = ["evaluate", "models/new", *CONFIG, "--against", "models/old", "--on-stack"]
         command = [sys.executable, "-m", "armtune_bringup.cli", *words, "--result", str(self.result)]
         env = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
         env.pop(PROFILES_FILE, None)  # the harness's own

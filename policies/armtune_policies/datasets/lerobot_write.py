@@ -282,9 +282,6 @@ def _features(episode: Episode, pictures: str) -> dict[str, Any]:
 
 def _columns(episode: Episode, labels: LabelSet, rows: npt.NDArray[np.int64]) -> Columns:
     """Return what each of some steps holds, by key."""
-    if labels.episode_id != episode.episode_id or len(labels.verdicts) != episode.steps:
-        got = f"{len(labels.verdicts)} of {labels.episode_id}"
-        raise BadData(str(episode.path), f"labels {labels.name}", f"{episode.steps} steps of {episode.episode_id}", got)
     made = derive(episode, labels)
     terminated, is_judged = np.isin(rows, made.steps[made.terminated]), np.isin(rows, made.steps)
     reward = np.full(len(rows), STEP_REWARD, np.float32)

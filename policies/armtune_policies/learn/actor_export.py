@@ -5,6 +5,7 @@ What runs on the arm is the actor's mean action, the gripper decided, its tanh m
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ class ActorHead(nn.Module):
 
     def __init__(self, agent: Agent, scale: ActionScale) -> None:
         super().__init__()
-        acts = agent.targets
+        acts = copy.deepcopy(agent.targets).cpu()  # where ONNX and torch are compared
         if acts.projection.sentence is None:
             raise ValueError("an agent without sentences cannot be told what to do; give its layout their embeddings")
         self.projection, self.said, self.actor = acts.projection, acts.projection.sentence, acts.actor

@@ -24,9 +24,9 @@ from torch import Tensor
 from . import losses
 from .actor_critic import Actor, Critics, Seen
 from .context import Batch, Context, Draws, Networks
-from .crew import ALONE, Alone
+from .crew import ALONE, Alone, device_of
 from .networks import DECIDED, has_bf16
-from .pixels import Frame, make_projection, ready
+from .pixels import Frame, make_projection, moved, ready
 from .recipes import RECIPES
 from .safeguard import Safeguard
 from .settings import AgentParams
@@ -65,9 +65,14 @@ class Agent:
 
     crew: Alone = ALONE
 
-    def __init__(self, layout: Layout, params: AgentParams, seed: int = 0, device: str = "cpu") -> None:
+    def __init__(self, layout: Layout, params: AgentParams, seed: int = 0, device: torch.device | None = None) -> None:
+        """Make it on ``device``; None for what ``params`` say.
+
+        Raises:
+            ConfigError: when they say a GPU and there is none.
+        """
         self.layout, self.params, self.recipe = layout, params, RECIPES[params.recipe]
-        self.device = torch.device(device)
+        self.device = device or device_of(params.device)
         self.in_bf16 = params.bf16 and has_bf16(self.device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
@@ -104,7 +109,7 @@ class Agent:
 
     def _most(self, batch: Batch) -> float:
         """The largest loss of values that have not exploded: the square of ``EXPLODED`` times the largest return."""
-        largest = max(float(batch.reward.abs().max()), 1.0) / (1.0 - self.params.gamma)
+        largest = max(float(self.crew.most(batch.reward.abs().max())), 1.0) / (1.0 - self.params.gamma)
         return self.params.critics * (EXPLODED * largest) ** 2
 
     def losses(self, batch: Batch, draws: Draws, with_actor: bool = True) -> tuple[Tensor, dict[str, Tensor], Tensor]:
@@ -148,12 +153,13 @@ class Agent:
 
     @torch.no_grad()
     def act(self, seen: Seen, spread: float = 0.0) -> Tensor:
-        """Return actions (B, A) in -1..1: the mean, or shaken by ``spread`` of the policy's own deviation."""
+        """Return actions (B, A) in -1..1, on the CPU: the mean, or shaken by ``spread`` of its own deviation."""
+        seen = moved(seen, self.device)
         mean, log_std = self.targets.actor(self.targets.projection(seen))
         if spread:
             noise = torch.randn(mean.shape, generator=self.generator, device=self.device)
             mean = mean + spread * log_std.exp() * noise
-        return torch.tanh(self._gain * mean)
+        return torch.tanh(self._gain * mean).cpu()
 
     def go_online(self) -> None:
         """Turn from offline data to practice, as the recipe does."""

@@ -17,8 +17,24 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch import distributed as dist
 
+from armtune_policies.contract import ConfigError
+
 SILENCE_S = 600.0
 """How long the others may be silent: reading their part of the data is the longest they are."""
+
+
+def device_of(name: str, index: int = 0) -> torch.device:
+    """Return where an agent learns, by ``AgentParams.device``; of several GPUs the one of that number.
+
+    Raises:
+        ConfigError: when torch finds no such GPU.
+    """
+    if name == "cpu":
+        return torch.device(name)
+    if not index < (count := torch.cuda.device_count()):
+        raise ConfigError(f"device: expected cpu, or cuda with a GPU for each process; got {name}, and torch finds "
+                          f"{count}; see `nvidia-smi` and torch's build, or leave device={name} away")  # fmt: skip
+    return torch.device(name, index)
 
 
 class CrewLost(ValueError):
@@ -45,6 +61,10 @@ class Alone:
     def sum(self, numbers: Tensor) -> Tensor:
         """Return sums over processes; no gradient."""
         return numbers
+
+    def most(self, number: Tensor) -> Tensor:
+        """Return the largest of what processes have; no gradient."""
+        return number
 
     def pooled(self, items: Sequence[Any]) -> list[Any]:
         """Return everybody's items, in order of rank; they must be what JSON can say."""
@@ -74,17 +94,21 @@ class Crew(Alone):
         self.part = 1.0 / size
 
     @classmethod
-    def from_environment(cls, silence_s: float = SILENCE_S) -> Crew | None:
-        """Join the processes that ``torchrun`` started, by NCCL on GPUs and gloo without; None where it started none.
+    def from_environment(cls, name: str = "cpu", silence_s: float = SILENCE_S) -> Crew | None:
+        """Join the processes that ``torchrun`` started, by NCCL on GPUs and gloo on CPUs; None for one process.
+
+        Args:
+            name: Of the device, as in ``AgentParams``; each process of a machine has a GPU of its own.
+            silence_s: How long the others may be silent.
 
         Raises:
+            ConfigError: when there is no GPU for this process.
             CrewLost: when they do not all come.
         """
+        device = device_of(name, int(os.environ.get("LOCAL_RANK", "0")))
         if int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return None
-        device = torch.device("cpu")
-        if torch.cuda.is_available():
-            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        if device.type == "cuda":
             torch.cuda.set_device(device)
         backend = "nccl" if device.type == "cuda" else "gloo"
         try:
@@ -114,9 +138,10 @@ class Crew(Alone):
         return self.sum(numbers * self.part)
 
     def sum(self, numbers: Tensor) -> Tensor:
-        found = numbers.detach().clone()
-        self._together(dist.all_reduce, found)
-        return found
+        return self._reduced(numbers, dist.ReduceOp.SUM)
+
+    def most(self, number: Tensor) -> Tensor:
+        return self._reduced(number, dist.ReduceOp.MAX)
 
     def pooled(self, items: Sequence[Any]) -> list[Any]:
         said = torch.frombuffer(bytearray(json.dumps(list(items)).encode()), dtype=torch.uint8).to(self.device)
@@ -147,6 +172,11 @@ class Crew(Alone):
         rows = [torch.empty_like(tensor) for _ in range(self.size)]
         self._together(dist.all_gather, rows, tensor)
         return rows
+
+    def _reduced(self, numbers: Tensor, by: Any) -> Tensor:
+        found = numbers.detach().clone()
+        self._together(dist.all_reduce, found, op=by)
+        return found
 
     def _together(self, what: Any, *args: Any, **kwargs: Any) -> None:
         try:

@@ -109,7 +109,7 @@ class CrewAgent(Agent):
             raise ValueError("agent.compiled: expected false with several processes, got true")
         self.crew = crew
         self._place: Tensor = torch.empty(0, dtype=torch.int64)
-        super().__init__(layout, params, seed, str(crew.device))
+        super().__init__(layout, params, seed, crew.device)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Make one update with this process's rows of a batch of ``params.batch``."""
@@ -123,7 +123,8 @@ class CrewAgent(Agent):
         total, parts, scales = super().losses(batch, draws, with_actor)
         ours = total * self.crew.part
         sums = self.crew.mean(torch.stack([total.detach(), *(part.float() for part in parts.values())]))
-        return ours + (sums[0] - ours.detach()), dict(zip(parts, sums[1:])), scales
+        # To the bit the same in all processes: each decides by it whether to step, and none may step alone.
+        return sums[0] + (ours - ours.detach()), dict(zip(parts, sums[1:])), scales
 
     def draw(self, size: int) -> Draws:
         """Draw for the whole batch and keep what belongs to ``size`` rows of this process."""

@@ -64,6 +64,7 @@ def evaluate(
     max_steps: int,
     options: dict[str, Any] | None = None,
     on_episode: Callable[[int, bool], None] = lambda seed, is_success: None,
+    tried: dict[int, tuple[bool, int]] | None = None,
 ) -> Evaluation:
     """Run one episode per seed with the mean proposal and count true successes.
 
@@ -76,10 +77,13 @@ def evaluate(
         max_steps: Longest episode, control steps.
         options: For ``world.reset``, the direction for example.
         on_episode: Told the seed and whether it was a success.
+        tried: Success and steps by seed, of what is not tried again; the rest is added.
     """
-    outcomes, steps = [], []
+    outcomes, steps, tried = [], [], {} if tried is None else tried
     for seed in seeds:
-        is_success, took = _episode(policy, world, read, sentence, seed, max_steps, options)
+        if seed not in tried:
+            tried[seed] = _episode(policy, world, read, sentence, seed, max_steps, options)
+        is_success, took = tried[seed]
         outcomes.append(is_success)
         steps.append(took)
         on_episode(seed, is_success)

@@ -102,6 +102,7 @@ class OnlineLearner:
         rows: Steps of practice kept; the oldest go first.
         seed: Of batches.
         on_read: Told how many episodes of the offline data are read, of how many.
+        device: Where it learns, as in ``AgentParams``.
 
     Raises:
         ValueError: when policy, data or a checkpoint will not do.
@@ -119,11 +120,12 @@ class OnlineLearner:
         rows: int,
         seed: int,
         on_read: Callable[[int, int], None] = lambda done, total: None,
+        device: str = "cpu",
     ) -> None:
         files = load_model(policy_folder, contract_digest(action, observation), kinds=("policy",))
         manifest = files.manifest
         told = {name: value for name, value in (("utd", utd), ("failures", failures)) if value != AS_TRAINED}
-        was = trained(manifest, policy_folder, told, {})
+        was = trained(manifest, policy_folder, {**told, "device": device}, {})
         if was.agent.pixels != NONE:
             raise ConfigError(f"policy.folder: {policy_folder} learns from pixels; online it learns on an encoder only")
         encoder = FrozenEncoder(policy_folder, action, observation)

@@ -44,17 +44,16 @@ class PixelHead(ActorHead):
 
 
 def export_pixels(folder: Path, agent: Agent, about: About) -> Manifest:
-    """Write a policy folder of an agent that learnt from pixels, its networks on the CPU.
+    """Write a policy folder of an agent that learnt from pixels.
 
     Raises:
         ModelError: when ONNX and torch differ by more than ``PARITY_LIMIT``.
         ValueError: when the agent does not see what the folder's robot does.
     """
-    projection, wanted = agent.targets.projection, frame_of(about.observation)
-    if not isinstance(projection, PixelProjection) or agent.layout.frame != wanted:
+    head, wanted = PixelHead(agent, ActionScale(about.action)), frame_of(about.observation)
+    if not isinstance(head.projection, PixelProjection) or agent.layout.frame != wanted:
         raise ValueError(f"agent: expected one that learnt from images of {wanted}, got {agent.layout.frame}")
-    head = PixelHead(agent, ActionScale(about.action))
-    return export_pair(folder, Look(projection), head, agent.params.projection, about, {})
+    return export_pair(folder, Look(head.projection), head, agent.params.projection, about, {})
 
 
 def frame_of(seen: ObservationSpec) -> Frame:

@@ -173,13 +173,14 @@ def shift_by_index(image: Tensor, by: Tensor, pad_px: int) -> Tensor:
 def ready(batch: Batch, pad_px: int, device: torch.device) -> Batch:
     """Return a batch on a device, its images shifted as it says."""
     if device.type != "cpu":
-        batch = type(batch)(*(_moved(part, device) for part in batch))
+        batch = type(batch)(*(moved(part, device) for part in batch))
     return batch._replace(seen=_shifted(batch.seen, pad_px), next_seen=_shifted(batch.next_seen, pad_px))
 
 
-def _moved(part: Any, device: torch.device) -> Any:
+def moved(part: Any, device: torch.device) -> Any:
+    """Return a tensor, or what is seen, on a device; anything else as it is."""
     if isinstance(part, Seen):
-        return Seen(*(_moved(tensor, device) for tensor in part))
+        return Seen(*(moved(tensor, device) for tensor in part))
     return part.to(device, non_blocking=True) if isinstance(part, Tensor) else part
 
 

@@ -66,6 +66,7 @@ class AgentParams(Checked):
     )
     resets_optimiser: bool = text(False, doc="whether practice starts with fresh Adam moments")
     # the machine
+    device: str = choice("cpu", of=("cpu", "cuda"), doc="where it learns; on a CPU a seed gives the same weights")
     bf16: bool = text(False, doc="matrix products in bfloat16 where the processor has it; losses stay float32")
     compiled: bool = text(False, doc="torch.compile; the first update takes a minute")
 
@@ -80,7 +81,12 @@ class AgentParams(Checked):
 def named_by(params: AgentParams) -> dict[str, Any]:
     """Return the settings that name a training: those of images where it has images, ``failures`` where it is set."""
     unnamed = [*(("pixels", "shift_px") if params.pixels == "none" else ()), *([] if params.failures else ["failures"])]
-    return {name: value for name, value in asdict(params).items() if name not in unnamed}
+    return {name: value for name, value in anywhere(params).items() if name not in unnamed}
+
+
+def anywhere(params: AgentParams) -> dict[str, Any]:
+    """Return the settings that go with an agent wherever it goes: all but the device, which is the machine's."""
+    return {name: value for name, value in asdict(params).items() if name != "device"}
 
 
 def recipe_params(recipe: str, **changes: Any) -> AgentParams:

@@ -18,6 +18,7 @@ from armtune_policies.contract import RewardAnswer, Verdict
 from armtune_policies.reward.frames import POSITIVE
 
 from .episode_reader import Episode
+from .errors import BadData
 from .files import checked_name, read_json, write_json
 from .nouns import SAID_FAILURE, SAID_SUCCESS, SUCCESS, TIMEOUT, EpisodeState
 
@@ -161,13 +162,11 @@ def derive(episode: Episode, labels: LabelSet) -> Transitions:
     not call a success is truncated at its last step.
 
     Raises:
-        ValueError: when the labels are of another episode or another length.
+        BadData: when the labels are of another episode or another length, naming the episode's file.
     """
     if labels.episode_id != episode.episode_id or len(labels.verdicts) != episode.steps:
-        raise ValueError(
-            f"labels {labels.name!r}: expected {episode.steps} steps of {episode.episode_id}, "
-            f"got {len(labels.verdicts)} of {labels.episode_id}"
-        )
+        got = f"{len(labels.verdicts)} of {labels.episode_id}"
+        raise BadData(str(episode.path), f"labels {labels.name}", f"{episode.steps} steps of {episode.episode_id}", got)
     goal = labels.success_step
     last = episode.steps - 1 if goal is None else goal
     known = np.array([v != Verdict.UNKNOWN for v in labels.verdicts], bool) & episode.complete

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from armtune_bringup.agents import Learning, read_overrides
-from armtune_bringup.stages import planned
+from armtune_bringup.stages import collect_demos, planned
 from armtune_bringup.study.cells import CELLS, SeedStudy, Sizes, seeded
 from armtune_bringup.study.run import run_study
 from armtune_bringup.study.sights import Truth, demonstrated, named_demos
+from armtune_policies.contract import ConfigError
 from armtune_policies.learn.offline import Offline, OfflineParams
 
 SMALL = (
@@ -40,6 +41,27 @@ def test_a_study_makes_each_cell_once(tmp_path: Path) -> None:
     made = {name: path.stat().st_mtime_ns for name, path in cells.items()}
     assert run_study(small(), tmp_path, (7,), CELLS, "truth", SIZES) == found
     assert {name: path.stat().st_mtime_ns for name, path in cells.items()} == made
+
+
+def test_a_prior_is_learnt_from_beside_the_task_through_the_same_encoder(tmp_path: Path) -> None:
+    few = ("experiment.demos=1", "task.episode_steps=6", "policy.height_px=32", "policy.width_px=32")
+    learning = read_overrides([*SMALL, *few])
+    collect_demos(read_overrides(["task=lid", *few]).config, tmp_path / "prior", "prior")
+    named = set()
+    for prior in (None, tmp_path / "prior"):
+        found = run_study(learning, tmp_path, (7,), ("offline",), "images", SIZES, prior)
+        study = SeedStudy(seeded(learning, 7), tmp_path, "images", SIZES, prior, lambda what, done, total: None)
+        named.add((found["study"], "prior" in {one.group for one in study.data.trajectories}, study.named("offline")))
+        assert len(list(study.folder.glob("offline-*.json"))) == 1
+    assert {name[:2] for name in named} == {("drawer-images", False), ("drawer-images-prior", True)}
+    assert len({digest for *_, digest in named}) == 2
+    assert len(list(tmp_path.glob("drawer/seed-7/demos-*/models/encoder-*"))) == 1
+
+
+def test_a_prior_is_refused_where_the_truth_is_seen(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--prior: expected none with --sees truth"):
+        run_study(small(), tmp_path / "study", (7,), ("bc",), "truth", SIZES, tmp_path)
+    assert not (tmp_path / "study").exists()
 
 
 def test_the_control_has_as_many_updates_as_practice_but_for_its_last_episode(tmp_path: Path) -> None:
@@ -70,7 +92,7 @@ def test_a_cell_is_named_by_the_world_and_demonstrations_by_what_they_are_of(tmp
         return one.named("offline"), one.data.digest
 
     cell, shown = named()
-    assert named("practice.steps=80", "experiment.name=x") == (cell, shown)
+    assert named("practice.steps=80", "experiment.name=x", "agent.device=cuda") == (cell, shown)
     for other in ("sim.variation=0.1", "sim.looks=0.7", "sim.table=0", "task.episode_steps=9"):
         assert named(other)[0] != cell, other
     assert named("sim.variation=0.1")[1] == shown, "demonstrations vary by their own settings"

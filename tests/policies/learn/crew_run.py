@@ -25,7 +25,8 @@ from armtune_policies.learn.pretrain import Pretraining
 from armtune_policies.learn.settings import recipe_params
 
 EPISODES = 9
-CHANGES = {**SMALL, "batch": 33, "bc_weight": 1.0, "critics": 3}
+BATCH = 33
+CHANGES = {**SMALL, "batch": BATCH, "bc_weight": 1.0, "critics": 3}
 
 
 def training(case: str, updates: int, folder: Path | None, crew: Alone = ALONE) -> Pretraining:
@@ -41,7 +42,8 @@ def training(case: str, updates: int, folder: Path | None, crew: Alone = ALONE) 
     for seed in mine:
         one = scripted(seed, noise=0.8)
         one = pixel_reacher.seen_from_above(one) if special == "pixels" else one
-        replay.add(replace(one, weight=0.5 + (seed > 2)) if special == "weighted" else one)
+        one = replace(one, weight=0.5 + (seed > 2)) if special == "weighted" else one
+        replay.add(replace(one, reward=one.reward * (1 + seed)) if special == "uneven" else one)
     agent.set_scale(*replay.spread())
     kept = folder if crew.rank == 0 else None
     return Pretraining(agent, replay, updates, 0, kept, case, report_every=5, checkpoint_every=10)
@@ -68,6 +70,7 @@ def main(folder: Path, updates: int, cases: list[str]) -> None:
         if crew.rank and (dies_at := os.environ.get("CREW_DIES_AT")):
             die_at(int(dies_at), one)
         run(one, crew)
+        crew.agree(one.agent._most(one.replay.sample(np.random.default_rng(0), BATCH)), "largest loss to step on")
         if not 0 < len(one.replay) < sum(crew.pooled([len(one.replay)])):
             raise SystemExit("expected a part of the data in each process")
     crew.leave()

@@ -87,10 +87,15 @@ def logsumexp(values: Sequence[float]) -> float:
 
 
 class Slow:
-    """One update's losses for a recipe; ``batch`` and ``draws`` are plain arrays by name."""
+    """One update's losses for a recipe; ``batch`` and ``draws`` are plain arrays by name.
 
-    def __init__(self, params: Any, nets: Mapping[str, Any], targets: Mapping[str, Any], alpha: float) -> None:
-        self.p, self.alpha = params, alpha
+    ``scales`` are the running magnitudes of the Q term and of the cloning term; 0 while nothing was seen of one.
+    """
+
+    def __init__(
+        self, params: Any, nets: Mapping[str, Any], targets: Mapping[str, Any], alpha: float, scales: Sequence[float]
+    ) -> None:
+        self.p, self.alpha, self.scales = params, alpha, list(scales)
         self.nets, self.targets = Nets(nets), Nets(targets)
 
     def losses(self, batch: Mapping[str, np.ndarray], draws: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -198,4 +203,6 @@ class Slow:
             clone += self.b["imitate"][i] * error / max(sum(self.b["imitate"]), 1.0)
         if self.p.bc_weight == 0.0:
             return total
-        return total / size + self.p.bc_weight * clone / clone  # the first update: scales are what it sees
+        rate = self.p.scale_rate
+        self.scales = [(1 - rate) * old + rate * new if old else new for old, new in zip(self.scales, (size, clone))]
+        return total / self.scales[0] + self.p.bc_weight * clone / self.scales[1]

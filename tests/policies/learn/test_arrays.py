@@ -19,12 +19,15 @@ REWARD = np.where(np.arange(10) == 9, 0.0, -1.0)
 
 
 def minari(root: Path, **changes: Any) -> Path:
+    """Write a dataset's folder; ``changes`` of an episode's keys, None for none."""
     (root / "data").mkdir(parents=True)
     with h5py.File(root / "data/main_data.hdf5", "w") as file:
         for number in (10, 2):
             group = file.create_group(f"episode_{number}")
             arrays = {"observations": SEEN + number, "actions": ACTION, "rewards": REWARD,
                       "terminations": REWARD == 0, "truncations": np.zeros(10, bool), **changes}  # fmt: skip
+            group.attrs["seed"] = number
+            group["infos/success"] = REWARD == 0
             for key, value in arrays.items():
                 if value is not None:
                     group[key] = value
@@ -50,7 +53,7 @@ def test_d4rl_arrays_as_from_memory(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         for key, value in arrays.items():
             file[key] = value
-        file["metadata/algorithm"] = "sac"
+        file["metadata/algorithm"], file["infos/qpos"] = "sac", SEEN
     (one,), (want,) = read_arrays(tmp_path / "a.hdf5"), from_arrays(arrays, "a")
     for name in ("state", "action", "reward", "terminated", "follows", "is_step"):
         np.testing.assert_array_equal(getattr(one, name), getattr(want, name))
@@ -60,11 +63,24 @@ def test_d4rl_arrays_as_from_memory(tmp_path: Path) -> None:
     ({"observations": SEEN[:10]}, r"episode_2: observations: expected 11 rows for 10 actions, got 10"),
     ({"actions": None}, r"actions: expected one array .*, got none"),
     ({"actions": 3 * np.ones((10, 2))}, r"action: expected numbers in -1..1, got 3.0"),
+    ({"costs": REWARD}, r"main_data.hdf5 episode_2: costs: expected one of observations, .*infos.*, got this key"),
     ({"rewards": np.full(10, np.nan)}, r"reward: expected finite numbers, got nan"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_by_file_and_key(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(BadData, match=says):
         read_arrays(minari(tmp_path / "a", **changes))
+
+
+def test_a_key_that_nobody_knows_is_refused_by_file_and_key(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["observations"], file["rewards_to_go"] = SEEN, REWARD
+    with pytest.raises(BadData, match=r"a.hdf5: rewards_to_go: expected one of observations, .*, got this key"):
+        read_arrays(tmp_path / "a.hdf5")
+    root = minari(tmp_path / "b")
+    with h5py.File(root / "data/main_data.hdf5", "a") as file:
+        file["episodes_3/actions"] = ACTION
+    with pytest.raises(BadData, match=r"main_data.hdf5: episodes_3: expected one of Minari's episode_0 .*, got this"):
+        read_arrays(root)
 
 
 def test_a_file_of_another_kind_says_what_is_in_it(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_an_agent_is_made_to_the_datas_measure(embeddings: dict[str, np.ndarray]
 
 def test_practice_may_change_only_what_training_does_not_read() -> None:
     named = training_digest(data(), PARAMS, 0)
-    assert training_digest(data(), replace(PARAMS, utd=4, offline_share=0.1), 0) == named
+    assert training_digest(data(), replace(PARAMS, utd=4, offline_share=0.1, device="cuda"), 0) == named
     assert training_digest(data(), replace(PARAMS, gamma=0.9), 0) != named
     assert training_digest(data(), PARAMS, 1) != named
 

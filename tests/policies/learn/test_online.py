@@ -126,6 +126,12 @@ def test_an_agent_practises_as_it_was_trained_to_unless_told_otherwise(trained: 
     assert [(p.utd, p.failures) for p in params] == [(own["utd"], own["failures"]), (3, 2)]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="device: expected cpu, or cuda with a GPU for each process; got cuda"):
+        Asked(trained, tmp_path, device="cuda")
+
+
 @pytest.mark.fault("L6")
 def test_exactly_what_is_owed_is_paid_for_what_can_be_learnt_from(trained: Path, tmp_path: Path) -> None:
     write(tmp_path, "run-00000", nouns.TIMEOUT)

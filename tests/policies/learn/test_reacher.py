@@ -36,7 +36,7 @@ def test_recipe_learns_from_few_noisy_demonstrations_among_failures(recipe: str,
     before = success(agent)
     Pretraining(agent, replay, updates).run()
     after = success(agent)
-    assert before <= 0.1 and after >= 0.3, f"{recipe}: {before:.0%} to {after:.0%}"
+    assert before <= 0.1 and after >= 0.4, f"{recipe}: {before:.0%} to {after:.0%}"
 
 
 def test_agent_learns_when_its_products_are_bfloat16() -> None:

@@ -15,6 +15,7 @@ from armtune_policies.contract import ConfigError
 from armtune_policies.learn.actor_critic import Actor, Critics, Projection, Seen, log_density, sample
 from armtune_policies.learn.agent import Agent, Layout
 from armtune_policies.learn.context import Batch, Draws
+from armtune_policies.learn.crew import Crew
 from armtune_policies.learn.settings import NAMES, AgentParams, recipe_params
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from slow_losses import Slow
 
 ROWS, VECTOR, ACTION, SENTENCE = 5, 6, 3, 4
+CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {"hidden": (8, 7), "projection": 5, "cql_actions": 3, "critics": 3, "target_subset": 2}
 
 
@@ -79,19 +81,23 @@ CASES = [(name, {}) for name in NAMES] + [
 ]
 
 
+@pytest.mark.parametrize("scales", [(0.0, 0.0), (0.3, 5.0)], ids=["begun", "later"])
 @pytest.mark.parametrize(("recipe", "changes"), CASES, ids=lambda value: str(value))
-def test_losses_are_those_of_slow_loops(recipe: str, changes: dict[str, Any]) -> None:
-    agent = make(recipe, **changes)
+def test_losses_are_those_of_slow_loops(recipe: str, changes: dict[str, Any], scales: tuple[float, float]) -> None:
+    agent = make(recipe, **{"scale_rate": 0.25, **changes})
+    agent.scales = torch.tensor(scales)
     draws = doubled(agent, agent.draw(ROWS))
-    data = batch(dtype=torch.float64)
-    _, ours, _ = agent.losses(data, draws)
-    slow = Slow(agent.params, agent.nets.state_dict(), agent.targets.state_dict(), agent.params.temperature)
-    theirs = slow.losses(arrays(data), {name: np.asarray(t) for name, t in draws._asdict().items()})
-    assert {name: value.item() for name, value in ours.items()} == pytest.approx(theirs, rel=1e-6)
+    slow = Slow(agent.params, agent.nets.state_dict(), agent.targets.state_dict(), agent.params.temperature, scales)
+    for seed in (0, 1):
+        data = batch(seed, dtype=torch.float64)
+        _, ours, agent.scales = agent.losses(data, draws)
+        theirs = slow.losses(arrays(data), {name: np.asarray(t) for name, t in draws._asdict().items()})
+        assert {name: value.item() for name, value in ours.items()} == pytest.approx(theirs, rel=1e-6)
+        assert agent.scales.tolist() == pytest.approx(slow.scales, rel=1e-6)
 
 
-def slopes(agent: Agent, net: torch.nn.Module, part: str) -> tuple[float, float]:
-    """The gradient of one part of the loss along a random direction of a network: ours, and by differences."""
+def slopes(agent: Agent, net: torch.nn.Module, *parts: str) -> tuple[float, float]:
+    """The gradient of the parts of the loss that train a network along a random direction: ours, and by differences."""
     draws, data = doubled(agent, agent.draw(ROWS)), batch(dtype=torch.float64)
     values = list(net.parameters())
     start = [v.detach().clone() for v in values]
@@ -102,7 +108,8 @@ def slopes(agent: Agent, net: torch.nn.Module, part: str) -> tuple[float, float]
         with torch.no_grad():
             for value, first, along in zip(values, start, aim):
                 value.copy_(first + step * along)
-        return agent.losses(data, draws)[1][part].item()
+        found = agent.losses(data, draws)[1]
+        return sum(found[part].item() for part in parts)
 
     numeric = (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6
     loss_at(0.0)
@@ -115,6 +122,13 @@ def slopes(agent: Agent, net: torch.nn.Module, part: str) -> tuple[float, float]
 def test_critics_move_as_finite_differences_say(recipe: str) -> None:
     agent = make(recipe)
     ours, numeric = slopes(agent, agent.nets.critics, "td")
+    assert numeric != 0.0 and ours == pytest.approx(numeric, rel=1e-4)
+
+
+@pytest.mark.parametrize("recipe", ["calql", "cql"])
+def test_critics_move_as_finite_differences_of_the_penalty_say(recipe: str) -> None:
+    agent = make(recipe, cql_weight=100.0)  # so that it outweighs the TD loss, which trains them, too
+    ours, numeric = slopes(agent, agent.nets.critics, "td", "conservative")
     assert numeric != 0.0 and ours == pytest.approx(numeric, rel=1e-4)
 
 
@@ -210,6 +224,35 @@ def test_bfloat16_gives_nearly_the_same_losses(recipe: str) -> None:
     ours, theirs = plain.update(batch(0)), half.update(batch(0))
     for name, value in ours.items():
         assert theirs[name].item() == pytest.approx(value.item(), rel=0.15, abs=0.15), name
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    says = "device: expected cpu, or cuda with a GPU for each process; got cuda, and torch finds 0"
+    with pytest.raises(ConfigError, match=says):
+        make("calql", device="cuda")
+    with pytest.raises(ConfigError, match=says):
+        Crew.from_environment("cuda")
+
+
+def test_an_agent_is_on_the_cpu_unless_told_otherwise() -> None:
+    told = [Agent(Layout(VECTOR, ACTION), recipe_params("calql", **SMALL), 5, where) for where in (None, CPU)]
+    assert all(agent.device == CPU for agent in told)
+    for agent in told:
+        agent.update(batch(0, rows=16))
+    first, second = (agent.state() for agent in told)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_state_of_another_kind_of_device_is_gone_on_with_by_fresh_draws() -> None:
+    agent, others = make("calql"), [make("calql"), make("calql")]
+    agent.update(batch(0))
+    state = {**agent.state(), "generator": torch.zeros(16, dtype=torch.uint8)}  # as long as a GPU's
+    for other in others:
+        other.restore(state)
+        assert all(torch.equal(t, state[name]) for name, t in other.state().items() if name != "generator")
+    first, second = (other.draw(ROWS) for other in others)
+    assert all(map(torch.equal, first, second)) and not torch.equal(first.current, agent.draw(ROWS).current)
 
 
 def test_action_is_the_mean_unless_shaken() -> None:

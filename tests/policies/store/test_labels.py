@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from armtune_policies.contract import RewardAnswer, Verdict
 from armtune_policies.store.episode_reader import Episode
+from armtune_policies.store.errors import BadData
 from armtune_policies.store.labels import LabelSet, derive, live_labels, patched, read_labels, write_labels
 from armtune_policies.store.nouns import EpisodeState
 
@@ -125,7 +126,7 @@ def test_live_set_needs_no_sidecar_when_read(tmp_path: Path) -> None:
 
 def test_labels_are_refused_when_they_do_not_fit_the_episode() -> None:
     one = episode([NO, YES], "success")
-    with pytest.raises(ValueError, match="expected 2 steps of e"):
+    with pytest.raises(BadData, match=r"e.mcap: labels hand: expected 2 steps of e, got 1 of e"):
         derive(one, LabelSet("hand", "e", (NO,), None))
 
 

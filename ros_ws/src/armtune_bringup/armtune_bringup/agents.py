@@ -220,11 +220,11 @@ def exported(
     from armtune_policies.learn.actor_export import export_actor
     from armtune_policies.learn.export import About
     from armtune_policies.learn.pixel_export import export_pixels
+    from armtune_policies.learn.settings import anywhere
 
-    agent.nets.cpu()  # where ONNX and torch are compared
     policy, name = config.policy, f"{config.task.name}-{agent.params.recipe}"
     provenance = {"config": config_hash(config), "seed": config.experiment.seed, "data": data, "updates": agent.updates}
-    named = {**provenance, "agent": asdict(agent.params), "offline": asdict(offline)}
+    named = {**provenance, "agent": anywhere(agent.params), "offline": asdict(offline)}
     about = About(name, policy.action, policy.observation, embeddings, named)
     return export_actor(folder, agent, frozen, about) if frozen.feature_size else export_pixels(folder, agent, about)
 

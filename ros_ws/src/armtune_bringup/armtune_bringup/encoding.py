@@ -17,13 +17,13 @@ from .settings import Config
 def encoder_of(
     config: Config,
     demos: Path,
-    prior: Path | None,
     on_step: Callable[[str, int, int], None] = lambda what, done, total: None,
     may_fit: bool = True,
 ) -> Path:
-    """Return the folder of the encoder for demonstrations and prior, beside the demonstrations.
+    """Return the folder of the encoder for demonstrations, beside them.
 
-    Its name says which files, settings and seed it is of: agents that learn from the same see by the same.
+    Its name says which files, settings and seed it is of: agents that learn from the same see by the same. Episodes of
+    other tasks are seen by it, too, and change nothing of it: with a prior and without one differ in that alone.
 
     Raises:
         ConfigError: when it is not there and ``may_fit`` is False: several processes would make it at once.
@@ -34,8 +34,7 @@ def encoder_of(
     from armtune_policies.learn.sources import sources
 
     params, policy, seed = EncoderParams(), config.policy, config.experiment.seed
-    folders = [folder for folder in (demos, prior) if folder is not None]
-    files = [one for folder in folders for one in sources(folder, policy.action, policy.observation)]
+    files = sources(demos, policy.action, policy.observation)
     contract = contract_digest(policy.action, policy.observation)
     named = digest([[[one.name, one.digest()] for one in files], asdict(params), seed, contract])
     folder = demos / "models" / f"encoder-{named[:12]}"

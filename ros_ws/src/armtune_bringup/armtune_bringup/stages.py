@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from armtune_policies.contract import DIRECTIONS, Direction
 from armtune_policies.contract.paths import config_root
 from armtune_policies.store.episode_reader import next_index
+from armtune_policies.store.files import read_json, write_json
 from armtune_safety.settings import GateParams
 from armtune_sim.opengl import backend
 from armtune_sim.settings import ANY_TABLE, SimParams
@@ -153,10 +154,12 @@ def evaluate_policy(
     directions: Iterable[Direction] = DIRECTIONS,
     on_episode: Callable[[int, bool], None] = lambda _seed, _won: None,
     first_seed: int = EVALUATION_SEED,
+    kept: Path | None = None,
 ) -> dict[Direction, Evaluation]:
     """Run a policy on held-out scenes in process, and count true successes per direction.
 
-    What is decided by the outcome wants scenes of another ``first_seed``.
+    What is decided by the outcome wants scenes of another ``first_seed``. What the JSON file ``kept`` says was tried
+    before is not tried again; it is written after each episode.
 
     Raises:
         OSError: when this machine cannot draw, saying what to install.
@@ -167,11 +170,19 @@ def evaluate_policy(
 
     env, task = make_env(config), config.task
     seeds = range(first_seed, first_seed + config.experiment.evaluations)
+    rows = read_json(kept) if kept is not None and kept.is_file() else {}
+    tried = {way: {seed: (bool(won), int(took)) for seed, won, took in rows.get(way, [])} for way in DIRECTIONS}
+
+    def told(seed: int, is_success: bool) -> None:
+        if kept is not None:
+            write_json(kept, {way: [[one, *came] for one, came in found.items()] for way, found in tried.items()})
+        on_episode(seed, is_success)
+
     try:
         return {
             direction: evaluate(
                 policy, env, read, task.sentence(direction), seeds, task.episode_steps,
-                options={"direction": direction}, on_episode=on_episode,
+                options={"direction": direction}, on_episode=told, tried=tried[direction],
             )
             for direction in directions
         }  # fmt: skip

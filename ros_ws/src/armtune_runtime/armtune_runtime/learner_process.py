@@ -36,7 +36,7 @@ def job_of(params: LearnerNodeParams) -> dict[str, Any]:
     """Return what the process is told."""
     learner, policy = params.learner, params.policy
     of_all = ("recipe", "pause_unknown", "nice", "memory_mb")
-    of_one = ("updates", "batch", "learning_rate", "utd", "failures", "rows", "prior_folder")
+    of_one = ("updates", "batch", "learning_rate", "utd", "failures", "device", "rows", "prior_folder")
     return {
         **{name: getattr(learner, name) for name in (*of_all, *of_one)},
         "more_folders": list(learner.more_folders),

@@ -99,6 +99,7 @@ class LearnerParams(Checked):
     failures: int = num(
         AS_TRAINED, low=AS_TRAINED, high=100_000, doc="online: failures in a row that teach; 0: all; -1: as trained"
     )
+    device: str = choice("cpu", of=("cpu", "cuda"), doc="online: where it learns; a GPU wants memory_mb raised, too")
     rows: int = num(200_000, low=100, high=100_000_000, doc="online: steps of practice kept; the oldest go first")
     prior_folder: str = text("", doc="online: run with episodes of other tasks the agent was trained on, too")
     refit_every: int = num(4, low=1, high=1000, doc="finished episodes between two refits")

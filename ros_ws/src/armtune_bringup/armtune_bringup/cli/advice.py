@@ -44,7 +44,7 @@ def data_select(
     learning = read_overrides(overrides or [])
     with Bars() as bar:
         shown = shown_by(bar)
-        source = encoder or encoder_of(learning.config, demos, prior, shown)
+        source = encoder or encoder_of(learning.config, demos, shown)
         value = select_prior(learning, demos, prior, source, out, above, most, shown)
     rows = value["episodes"]
     for sentence in sorted({row["sentence"] for row in rows}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +14,16 @@ from armtune_bringup import environment
 from armtune_bringup.compose import compose, config_hash
 from armtune_bringup.progress import Bars
 from armtune_bringup.settings import Config
-from armtune_policies.contract import ConfigError, TaskPair
+from armtune_policies.contract import ConfigError, TaskPair, digest, file_digest
 from armtune_policies.episode.trials import Trial
+from armtune_policies.store.manifest import MANIFEST
 from armtune_policies.store.nouns import EVALUATIONS
 
 from .stack import Overrides, Robot
 
 EXAMPLES = """\b
 Examples:
-  armtune evaluate models/policy task=drawer --json
+  armtune evaluate models/policy task=drawer
   armtune evaluate runs/mine/models/head-0040 --against models/calql --on-stack task=drawer experiment.evaluations=20
 """
 
@@ -34,7 +36,6 @@ def add_to(app: typer.Typer) -> None:
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="policy folder")],
     overrides: Overrides = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object last")] = False,
     on_stack: Annotated[
         bool | None, typer.Option("--on-stack/--in-process", help="where; else on a graph that runs here, if any")
     ] = None,
@@ -47,7 +48,8 @@ def evaluate(
 
     On the stack it acts through every node, armed by you, while practice is not on; the graph counts and learns nothing
     of it. The simulator's truth says what was done, on a robot you do, and nobody is told which policy acts. The same
-    command goes on where it was killed. experiment.evaluations=20: scenes, each in both directions.
+    command goes on where it was killed. experiment.evaluations=20: scenes, each in both directions. Prints one JSON
+    object last.
     """
     config = compose(overrides or [])
     if on_stack or (on_stack is None and environment.is_claimed(environment.domain())):
@@ -56,8 +58,7 @@ def evaluate(
         raise ConfigError("--against, --result and --operator are for a running graph: start one, or add --on-stack")
     else:
         found = _in_process(config, folder)
-    if as_json:
-        typer.echo(json.dumps(found))
+    typer.echo(json.dumps(found))
 
 
 def _in_process(config: Config, folder: Path) -> dict[str, Any]:
@@ -65,11 +66,15 @@ def _in_process(config: Config, folder: Path) -> dict[str, Any]:
     from armtune_policies.runtime.policy import Policy
 
     policy = Policy.load(folder, config.policy.action, config.policy.observation)
+    world = [asdict(part) for part in (config.robot, config.safety, config.sim, config.task)]
+    named = digest([file_digest(folder / MANIFEST), world])
+    kept = Path(config.experiment.folder) / EVALUATIONS / f"{policy.version}-{named[:12]}.json"
     with Bars() as bar:
         task = bar.add_task("evaluating", total=2 * config.experiment.evaluations)
-        results = evaluate_policy(config, policy, on_episode=lambda _seed, _won: bar.advance(task))
+        results = evaluate_policy(config, policy, on_episode=lambda _seed, _won: bar.advance(task), kept=kept)
     for direction, one in results.items():
         typer.echo(f"{direction:<9} {one}")
+    typer.echo(f"kept in {kept}, and not tried again")
     return {name: {"successes": r.successes, "n": r.count, "ci95": [r.low, r.high]} for name, r in results.items()}
 
 

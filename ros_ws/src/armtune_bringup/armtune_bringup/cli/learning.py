@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,8 +37,8 @@ def pretrain(
     """Train a policy and a success classifier. Both are exported, to policy.folder and reward.folder.
 
     With agent=calql (or bc, cql, iql, rlpd, td3bc, wsrl) an RL agent learns from successes and failures on a frozen
-    encoder; it goes on where it was killed, and prints one JSON object last. Under torchrun several processes learn
-    together, each from its part of the episodes.
+    encoder; under torchrun several processes learn together, each from its part of the episodes. It goes on where it
+    was killed, and prints one JSON object last.
     """
     from armtune_bringup.agents import pretrain_agent, read_overrides
     from armtune_bringup.arrays import pretrain_arrays
@@ -52,8 +52,7 @@ def pretrain(
             raise ConfigError("an agent's settings need its recipe: name one, as in agent=calql")
         if is_arrays(demos):
             raise ConfigError(f"{demos}: arrays without pictures need an agent: name one, as in agent=calql")
-        _clone(learning.config, demos, policy, reward)
-        typer.echo(f"policy in {policy}, success classifier in {reward}")
+        typer.echo(json.dumps(_clone(learning.config, demos, policy, reward)))
         return
     if is_arrays(demos):
         if encoder or prior:
@@ -62,12 +61,13 @@ def pretrain(
             typer.echo(json.dumps(pretrain_arrays(learning, demos, shown_by(bar))))
         return
     from armtune_policies.learn.crew import Crew
+    from armtune_policies.learn.settings import recipe_params
 
-    crew = Crew.from_environment()
+    crew = Crew.from_environment(recipe_params(learning.recipe, **learning.agent).device)
     with Bars(disable=bool(crew and crew.rank)) as bar:
         shown = shown_by(bar)
         if encoder is None and learning.agent.get("pixels", "none") == "none":
-            encoder = encoder_of(learning.config, demos, prior, shown, may_fit=crew is None)
+            encoder = encoder_of(learning.config, demos, shown, may_fit=crew is None)
         result = pretrain_agent(learning, demos, prior, encoder, shown, crew, bar.console.out)
     if crew:
         crew.leave()
@@ -75,11 +75,13 @@ def pretrain(
         typer.echo(json.dumps(result))
 
 
-def _clone(config: Config, demos: Path, policy: Path, reward: Path) -> None:
+def _clone(config: Config, demos: Path, policy: Path, reward: Path) -> dict[str, Any]:
     from armtune_bringup.stages import pretrain_models
 
     with Bars() as bar:
-        pretrain_models(config, demos, policy, reward, shown_by(bar))
+        cloned, judge = pretrain_models(config, demos, policy, reward, shown_by(bar))
+    about = {"episodes": cloned.provenance["episodes"], **cloned.metrics, "policy": cloned.version}
+    return {**about, "folder": str(policy), "reward": judge.version, "reward_folder": str(reward)}
 
 
 def finetune(

@@ -128,7 +128,7 @@ def _demonstrate(config: Config, folder: Folder, on_step: OnStep) -> None:
 
 
 def _policy(learning: Learning, config: Config, folder: Folder, on_step: OnStep) -> None:
-    encoder = encoder_of(config, folder.demos, None, on_step)
+    encoder = encoder_of(config, folder.demos, on_step)
     pretrain_agent(replace(learning, config=config), folder.demos, None, encoder, on_step)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from armtune_bringup.agents import Learning, OnStep, made
 from armtune_bringup.arena import SimArena
 from armtune_bringup.stages import EVALUATION_SEED
-from armtune_policies.contract import DIRECTIONS, digest
+from armtune_policies.contract import DIRECTIONS, ConfigError, digest
 from armtune_policies.learn.settings import named_by
 from armtune_policies.store.files import read_json, write_json
 from armtune_sim.settings import ANY_TABLE
@@ -50,7 +50,11 @@ class Sizes:
 
 
 class SeedStudy:
-    """One seed of one task, seen one way. Torch is loaded when it is made."""
+    """One seed of one task, seen one way. Torch is loaded when it is made.
+
+    Raises:
+        ConfigError: for ``prior`` where the truth is seen.
+    """
 
     def __init__(
         self, learning: Learning, folder: Path, sees: str, sizes: Sizes, prior: Path | None, on_step: OnStep
@@ -60,6 +64,9 @@ class SeedStudy:
         from armtune_policies.learn.settings import recipe_params
 
         config = learning.config
+        if sees == "truth" and prior is not None:
+            raise ConfigError(f"--prior: expected none with --sees truth, which episodes do not hold; got {prior}; "
+                              "leave it away, or take --sees images")  # fmt: skip
         self.config, self.sizes, self.on_step = config, sizes, on_step
         self.seed = config.experiment.seed
         home = folder / config.task.name / f"seed-{self.seed}"
@@ -117,7 +124,8 @@ class SeedStudy:
         from armtune_policies.learn.settings import recipe_params
 
         p = self.params
-        return recipe_params("bc", hidden=p.hidden, batch=p.batch, projection=p.projection, bf16=p.bf16)
+        alike = {name: getattr(p, name) for name in ("hidden", "batch", "projection", "bf16", "device")}
+        return recipe_params("bc", **alike)
 
     def _bc(self, folder: Path) -> dict[str, Any]:
         agent, _ = self._trained(self._bc_params, self.sizes.bc_updates, folder, "cloning")

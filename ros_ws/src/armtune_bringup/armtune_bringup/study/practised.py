@@ -17,7 +17,7 @@ from armtune_bringup.stages import evaluate_policy
 from armtune_policies.contract import digest
 from armtune_policies.episode.counted import counted, minutes
 from armtune_policies.episode.places import demonstrated
-from armtune_policies.learn.settings import named_by
+from armtune_policies.learn.settings import anywhere, named_by
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.edits import kept_paths
 from armtune_policies.store.manifest import MANIFEST, load_manifest, training_folder
@@ -90,17 +90,16 @@ class PractisedStudy(SeedStudy):
         """Return the config of the run below ``folder``, its policy exported and its judge trained."""
         config, demos = self.config, self._images.folder
         demonstrated(demos)  # where to push is then at hand when the graph starts
-        policy = self._exported(self.folder / f"policy-{digest([self._named, asdict(self.params)])[:12]}")
+        policy = self._exported(self.folder / f"policy-{digest([self._named, anywhere(self.params)])[:12]}")
         reward = replace(config.reward, folder="" if self.judge else str(self._judged_by(demos)))
         where, shown = str(folder.resolve()), str(demos.resolve())
         prior = "" if self._images.prior is None else str(self._images.prior.resolve())
+        as_agent = {name: getattr(self.params, name) for name in ("utd", "failures", "device")}
         return replace(
             config,
             policy=replace(config.policy, folder=str(policy.resolve())),
             reward=reward,
-            learner=replace(
-                config.learner, recipe=ONLINE, prior_folder=prior, utd=self.params.utd, failures=self.params.failures
-            ),
+            learner=replace(config.learner, recipe=ONLINE, prior_folder=prior, **as_agent),
             experiment=replace(config.experiment, folder=where, name="run", demos_folder=shown),
         )
 
@@ -147,7 +146,7 @@ def caught_up(config: Config, run: Path, on_step: OnStep) -> OnlineLearner:
     one = OnlineLearner(
         Path(p.folder), data, p.action, p.observation, run / FOLDER, learner.utd, learner.failures,
         learner.rows, e.seed,
-        lambda done, total: on_step("reading episodes", done, total),
+        lambda done, total: on_step("reading episodes", done, total), learner.device,
     )  # fmt: skip
     for path in in_order(one.paid.episodes, list(kept_paths(run))):
         steps = one.read(path, logging.getLogger(__name__).warning)

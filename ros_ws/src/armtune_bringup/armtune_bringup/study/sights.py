@@ -73,7 +73,7 @@ class Images:
         from armtune_bringup.encoding import encoder_of
         from armtune_policies.learn.frozen import FrozenEncoder
 
-        policy, folder = self.config.policy, encoder_of(self.config, self.folder, self.prior, on_step)
+        policy, folder = self.config.policy, encoder_of(self.config, self.folder, on_step)
         return FrozenEncoder(folder, policy.action, policy.observation)
 
 
