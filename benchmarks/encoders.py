@@ -59,6 +59,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--seed", type=int, default=0, help="of the demonstrations; practice takes the next two")
     parser.add_argument("--scenes", type=int, default=12, help="episodes of practice per direction and kind")
     parser.add_argument("--cloned", action="store_true", help="the encoder of a cloned policy, too: some minutes")
+    parser.add_argument("--encoder", type=Path, action="append", default=[], help="folder of one, too; several times")
     chosen = parser.parse_args(argv)
     config = compose([f"task={chosen.task}", f"experiment.seed={chosen.seed}"])
     e, lab = config.experiment, config.sim
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         counts, noise = (chosen.scenes, chosen.scenes), 2 * e.demo_noise
         practised = _views(config, lab, chosen.seed + 1, counts, noise, folder / "a")
         unseen = _views(config, lab, chosen.seed + 2, (chosen.scenes // 2,) * 2, noise, folder / "b")
-        encoders = _candidates(config, folder, shown, chosen.cloned)
+        encoders = _candidates(config, folder, shown, chosen.cloned, chosen.encoder)
     found: dict[str, Any] = {
         "bench": "encoders", "task": chosen.task, "seed": chosen.seed, "machine": platform.machine(),
         "load_1m": round(os.getloadavg()[0], 1),
@@ -105,7 +106,7 @@ def _views(config: Any, sim: SimParams, seed: int, counts: tuple[int, int], nois
     return Views(images, state, thing.astype(np.float32), episode)
 
 
-def _candidates(config: Any, folder: Path, shown: Views, with_cloned: bool) -> dict[str, Encode]:
+def _candidates(config: Any, folder: Path, shown: Views, with_cloned: bool, more: list[Path]) -> dict[str, Encode]:
     """Return each encoder, fitted to what was shown."""
     import torch
 
@@ -114,11 +115,16 @@ def _candidates(config: Any, folder: Path, shown: Views, with_cloned: bool) -> d
 
     torch.set_num_threads(1)
     policy = config.policy
-    blobs = FrozenEncoder(encoder_of(config, folder), policy.action, policy.observation)
+
+    def frozen(named: Path) -> Encode:
+        encoder = FrozenEncoder(named, policy.action, policy.observation)
+        return lambda images: encoder.features({"front": images})
+
     found: dict[str, Encode] = {
         "none": lambda images: np.zeros((len(images), 1), np.float32),
         "pixels, PCA": _components(_shrunk(shown.images)),
-        "blobs": lambda images: blobs.features({"front": images}),
+        "blobs": frozen(encoder_of(config, folder)),
+        **{named.name: frozen(named) for named in more},
     }
     if with_cloned:
         found["cloned"] = _cloned(config, folder)

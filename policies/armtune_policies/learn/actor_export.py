@@ -6,6 +6,7 @@ What runs on the arm is the actor's mean action, the gripper decided, its tanh m
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from armtune_policies.store.manifest import GOLDEN, Manifest, ModelError
 from .actor_critic import FAR
 from .agent import Agent
 from .export import (
+    OPSET,
     PARITY_OBSERVATIONS,
     About,
     golden_rows,
@@ -32,6 +34,9 @@ from .export import (
 )
 from .frozen import FrozenEncoder
 from .scaling import ActionScale
+
+PICTURES = 100
+"""Seen by the encoder for that; each goes with several states and sentences."""
 
 
 class ActorHead(nn.Module):
@@ -73,16 +78,20 @@ def export_actor(folder: Path, agent: Agent, encoder: FrozenEncoder, about: Abou
         raise ValueError(f"agent: expected one that sees {wanted} numbers, got {agent.layout.vector_size}")
     head = ActorHead(agent, ActionScale(about.action))
     graph = head_bytes(head, encoder.feature_size)
-    images = made_up_images(about.observation, PARITY_OBSERVATIONS)
-    features = encoder.features({name.removeprefix("image."): frames for name, frames in images.items()})
+    few = made_up_images(about.observation, PICTURES)
+    rows = np.arange(PARITY_OBSERVATIONS) % PICTURES
+    images = {name: frames[rows] for name, frames in few.items()}
+    features = encoder.features({name.removeprefix("image."): frames for name, frames in few.items()})[rows]
     inputs = head_inputs(features, about)
     proposed, gap = parity(head, graph, inputs, "proposed")
     golden = golden_rows({**images, **inputs}, {"features": features, "proposed": proposed})
     return write_model(
         folder,
-        about,
+        replace(about, licence=encoder.licence),
         {**encoder.blobs, "head.onnx": graph, GOLDEN: save(golden)},
         max(gap, encoder.parity),
+        opset=max(OPSET, encoder.opset),
+        precision=encoder.precision,
         kind="policy",
         feature_size=encoder.feature_size,
         encoder_digest=encoder.digest,

@@ -195,7 +195,7 @@ def graph_bytes(net: nn.Module, inputs: Arrays, *outputs: str) -> bytes:
         )
     if program is None:
         raise ModelError("torch exported nothing; is onnxscript installed?")
-    return _stripped(program.model_proto).SerializeToString()
+    return stripped(program.model_proto).SerializeToString()
 
 
 def _like_forward(net: nn.Module, shapes: list[dict[int, Any]]) -> Any:
@@ -204,7 +204,7 @@ def _like_forward(net: nn.Module, shapes: list[dict[int, Any]]) -> Any:
     return (tuple(shapes),) if any(p.kind is p.VAR_POSITIONAL for p in takes) else tuple(shapes)
 
 
-def _stripped(model: onnx.ModelProto) -> onnx.ModelProto:
+def stripped(model: onnx.ModelProto) -> onnx.ModelProto:
     """Take out stack traces and source paths, which say much about the machine and nothing of the model."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
@@ -237,6 +237,7 @@ def write_model(
     blobs: Mapping[str, bytes],
     gap: float,
     observations: int = PARITY_OBSERVATIONS,
+    opset: int = OPSET,
     **fields: Any,
 ) -> Manifest:
     """Write a model's files, sentences if it knows any, and the manifest last.
@@ -253,7 +254,7 @@ def write_model(
         action=about.action,
         observation=about.observation,
         files={name: entry(data) for name, data in blobs.items()},
-        opset=OPSET,
+        opset=opset,
         licence=about.licence,
         sentences=tuple(about.embeddings),
         provenance=dict(about.provenance),

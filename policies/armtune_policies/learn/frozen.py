@@ -15,7 +15,8 @@ from armtune_policies.store.manifest import load_model
 
 from .export import ENCODER_WEIGHTS
 
-BATCH = 64
+BATCH, BATCH_IF_LARGE, LARGE_BYTES = 64, 8, 8 << 20
+"""Frames encoded at once; a large graph takes much memory for each, and is not quicker with more."""
 
 
 class FrozenEncoder:
@@ -30,17 +31,21 @@ class FrozenEncoder:
         prove(files, folder)
         self.digest, self.feature_size = files.manifest.encoder_digest, files.manifest.feature_size
         self.parity = files.manifest.metrics.get("parity_max_error", 0.0)
+        self.precision, self.licence, self.opset = (
+            getattr(files.manifest, n) for n in ("precision", "licence", "opset")
+        )
         self.blobs = {name: files.blobs[name] for name in ("encoder.onnx", ENCODER_WEIGHTS) if name in files.blobs}
         self.observation = observation
         self._session = OrtSession(files.blobs["encoder.onnx"])
+        self._batch = BATCH if len(files.blobs["encoder.onnx"]) < LARGE_BYTES else BATCH_IF_LARGE
 
     def features(self, images: Mapping[str, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Return features float32 (N, F) of uint8 images (N, H, W, 3) by camera, at policy size."""
         cameras = self.observation.cameras
         count = len(images[cameras[0]])
         parts = [
-            self._session.run({f"image.{c}": images[c][start : start + BATCH] for c in cameras})["features"]
-            for start in range(0, count, BATCH)
+            self._session.run({f"image.{c}": images[c][start : start + self._batch] for c in cameras})["features"]
+            for start in range(0, count, self._batch)
         ]
         return np.concatenate(parts)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .augment import random_light, random_shift
 from .crew import ALONE, Alone
 from .distributed import make_agent as agent_of
 from .distributed import make_replay
+from .encoded import once
 from .episodes import as_trajectory
 from .frozen import FrozenEncoder
 from .networks import seed_everything
@@ -94,6 +96,7 @@ def gather(
     seed: int = 0,
     on_episode: Callable[[int, int], None] = lambda done, total: None,
     crew: Alone = ALONE,
+    kept: Path | None = None,
 ) -> Offline:
     """Read every episode of some run folders, LeRobot folders or selections.
 
@@ -108,6 +111,7 @@ def gather(
         seed: Of the shaking.
         on_episode: Told how many are read, of how many.
         crew: Who else reads: each process reads its part.
+        kept: Folder in which features are kept, so that they are made once; None: made each time.
 
     Raises:
         BadData: naming the file, the key, what was expected and what came.
@@ -121,9 +125,9 @@ def gather(
     read, mine = [], crew.own(len(found))
     for done, (source, is_prior) in enumerate([found[index] for index in mine], mine.start + 1):
         episode = source.read()
-        seen = _features(episode, encoder, params, np.random.default_rng([seed, done]))
-        kept = replace(episode, images=encoder.kept(episode.images))
-        read.append((kept, seen, _labels(episode, source, params), bool(is_prior)))
+        seen = _seen(source, episode, encoder, params, [seed, done], kept)
+        plain = replace(episode, images=encoder.kept(episode.images))
+        read.append((plain, seen, _labels(episode, source, params), bool(is_prior)))
         on_episode(done - mine.start, len(mine))
     said = crew.pooled(sorted({one.sentence for one, *_ in read}))
     sentences = (*pair, *sorted(set(said) - set(pair)))
@@ -183,16 +187,30 @@ def _digest(
     names: list[Any], sentences: Sequence[str], encoder: FrozenEncoder, params: OfflineParams, seed: int, judged: Any
 ) -> str:
     """Name offline data; what is left as it is by default is not in the name."""
-    shaking = [params.copies, params.shift_px, params.light, seed]
+    shaking = [*_shaking(params), seed]
     more = [params.weights] if set(params.weights.values()) != {1.0} else []
     return digest([names, list(sentences), encoder.digest, shaking, *more, *([judged] if params.labels else [])])
 
 
-def _features(
-    episode: Episode, encoder: FrozenEncoder, params: OfflineParams, rng: np.random.Generator
+def _shaking(params: OfflineParams) -> list[float]:
+    return [params.copies, params.shift_px, params.light]
+
+
+def _seen(
+    source: Source, episode: Episode, encoder: FrozenEncoder, params: OfflineParams, seed: list[int], kept: Path | None
 ) -> list[Floats]:
+    """Return features as ``_features`` makes them, read where they are kept."""
+    make = partial(_features, episode, encoder, params, seed)
+    if kept is None or not encoder.feature_size:
+        return make()
+    shaken = seed if params.copies else []
+    named = digest([source.name, source.digest(), encoder.digest, *_shaking(params), *shaken])
+    return once(kept / f"{named}.safetensors", make)
+
+
+def _features(episode: Episode, encoder: FrozenEncoder, params: OfflineParams, seed: Sequence[int]) -> list[Floats]:
     """Return features (T, F) of an episode's images, then those of each shaken copy."""
-    seen = encoder.observation
+    rng, seen = np.random.default_rng(seed), encoder.observation
     size = (seen.height_px, seen.width_px, 3)
     for camera in seen.cameras:
         got = episode.images[camera].shape[1:] if camera in episode.images else None

@@ -10,6 +10,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from armtune_policies.store.manifest import ModelError, ModelFiles
@@ -30,11 +31,8 @@ def prove(files: ModelFiles, folder: Path, cpu_s: int = CPU_S) -> None:
         ModelError: in one sentence, for a graph that holds what it may not, does not load or run, or ends the child.
     """
     named = {n: data for n, data in files.blobs.items() if n.endswith(".onnx") and _digest(files, n) not in _proven}
-    if large := [name for name, data in named.items() if len(data) > MAX_GRAPH_BYTES]:
-        got = len(named[large[0]])
-        raise ModelError(f"{folder}/{large[0]}: expected at most {MAX_GRAPH_BYTES} bytes, got {got}")
     if named:
-        _try(named, folder, cpu_s)
+        try_graphs(named, folder, cpu_s)
         _proven.update(_digest(files, name) for name in named)
 
 
@@ -42,7 +40,11 @@ def _digest(files: ModelFiles, name: str) -> str:
     return files.manifest.files[name].sha256
 
 
-def _try(named: dict[str, bytes], folder: Path, cpu_s: int) -> None:
+def try_graphs(named: Mapping[str, bytes], folder: Path, cpu_s: int = CPU_S) -> None:
+    """As ``prove``, of graphs by name that no manifest describes yet; ``folder`` is where they are from."""
+    if large := [name for name, data in named.items() if len(data) > MAX_GRAPH_BYTES]:
+        got = len(named[large[0]])
+        raise ModelError(f"{folder}/{large[0]}: expected at most {MAX_GRAPH_BYTES} bytes, got {got}")
     asked = {"cpu_s": cpu_s, "graphs": [[name, len(data)] for name, data in named.items()]}
     head = json.dumps(asked).encode() + b"\n"
     command = alone(sys.executable, trial.__file__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +103,36 @@ def test_another_picture_or_row_is_another_digest(tmp_path: Path, shown: Path) -
     other = write_folder(tmp_path / "other", [*SHOWN[:3], episode(5, GO)], columns={"next.success": VALUES})
     first, again, third = (sources(path, ACTION, SPEC)[0].digest() for path in (shown, shown, other))
     assert first == again != third
+
+
+class Counted(FrozenEncoder):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def features(self, images: Mapping[str, np.ndarray]) -> np.ndarray:
+        self.asked += 1
+        return super().features(images)
+
+
+def test_kept_features_are_made_once_and_are_those_that_would_be_made(
+    tmp_path: Path, shown: Path, policy_folder: Path
+) -> None:
+    encoder, folder, shaken = Counted(policy_folder, ACTION, SPEC), tmp_path / "features", OfflineParams(copies=1)
+
+    def gathered(params: OfflineParams, kept: Path | None = folder, seed: int = 0) -> tuple[int, list[np.ndarray]]:
+        encoder.asked = 0
+        data = gather([shown], (GO, BACK), ACTION, encoder, params, seed, kept=kept)
+        return encoder.asked, [one.features for one in data.trajectories]
+
+    def same(one: tuple[int, list[np.ndarray]]) -> int:
+        assert len(one[1]) == len(wanted) and all(map(np.array_equal, one[1], wanted))
+        return one[0]
+
+    _, wanted = gathered(shaken, kept=None)
+    assert [same(gathered(shaken)) for _ in range(2)] == [8, 0]
+    assert gathered(shaken, seed=1)[0] == 8, "shaken otherwise"
+    assert [gathered(PLAIN, seed=seed)[0] for seed in (0, 1)] == [4, 0], "plain ones are of any seed"
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes()[:-4])
+    assert [same(gathered(shaken)) for _ in range(2)] == [8, 0], "what is cut short is made anew"

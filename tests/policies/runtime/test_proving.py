@@ -179,7 +179,7 @@ def test_child_of_a_process_with_less_memory_than_a_graph_may_use_has_no_more() 
 def test_each_file_is_tried_once_by_a_process(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     files, tried = load_model(make_model()), []
     monkeypatch.setattr(proving, "_proven", set())
-    monkeypatch.setattr(proving, "_try", lambda named, *_: tried.append(sorted(named)))
+    monkeypatch.setattr(proving, "try_graphs", lambda named, *_: tried.append(sorted(named)))
     for _ in range(2):
         proving.prove(files, Path("here"))
     assert tried == [["encoder.onnx", "head.onnx"]]

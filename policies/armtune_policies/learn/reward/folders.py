@@ -10,7 +10,9 @@ from typing import Any
 from armtune_policies.store.files import read_json
 from armtune_policies.store.manifest import ModelError
 
-HELP = "give the folder that `hf download NAME --local-dir FOLDER` made; see docs/reward-models.md"
+TIMM = "timm_wrapper"
+"""What transformers calls a model of timm's, whose folder does not say so itself."""
+HELP = "give the folder that `hf download NAME --local-dir FOLDER` made; see docs/reward-models.md, docs/encoders.md"
 
 
 def model_type(folder: Path) -> str:
@@ -30,7 +32,8 @@ def model_type(folder: Path) -> str:
         if path.stat().st_size == 0:
             raise ModelError(f"{path} is empty; copy the model again")
     try:
-        return str(read_json(config)["model_type"])
+        said = read_json(config)
+        return str(said["model_type"] if "pretrained_cfg" not in said else TIMM)
     except (KeyError, TypeError, ValueError):
         raise ModelError(f"{config}: expected JSON with a model_type; {HELP}") from None
 
@@ -46,8 +49,10 @@ def open_tokenizer(folder: Path) -> Any:
     return _quietly(folder, AutoTokenizer.from_pretrained)
 
 
-def open_model(folder: Path, auto_class: str) -> Any:
+def open_model(folder: Path, auto_class: str, may_lack: str | None = None) -> Any:
     """Return the folder's model in float32, as one of transformers' auto classes makes it.
+
+    The part ``may_lack`` is left out, being None, where its weights are not there.
 
     Raises:
         ModelError: in one sentence, when it cannot be loaded or weights are missing: the library would make them up.
@@ -57,7 +62,10 @@ def open_model(folder: Path, auto_class: str) -> Any:
     make = getattr(transformers, auto_class).from_pretrained
     more = {"use_safetensors": True, "dtype": "float32", "output_loading_info": True}
     model, told = _quietly(folder, make, **more)
-    if missing := sorted(told["missing_keys"]):
+    missing = sorted(told["missing_keys"])
+    if missing and may_lack and all(name.startswith(f"{may_lack}.") for name in missing):
+        setattr(model, may_lack, None)
+    elif missing:
         raise ModelError(f"{folder}: the weights lack {missing[0]} and {len(missing) - 1} more; {HELP}")
     return model
 
@@ -83,7 +91,19 @@ def pixel_facts(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     path = Path(folder) / "preprocessor_config.json"
     facts = read_json(path) if path.is_file() else {}
     half = (0.5, 0.5, 0.5)
-    mean, std = tuple(facts.get("image_mean", half)), tuple(facts.get("image_std", half))
-    if len(mean) != 3 or len(std) != 3 or not all(s > 0 for s in std):
-        raise ModelError(f"{path}: expected three means and three positive deviations, got {mean} and {std}")
-    return mean, std
+    return mean_and_deviation(path, facts.get("image_mean", half), facts.get("image_std", half))
+
+
+def mean_and_deviation(path: Path, mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return both as tuples.
+
+    Raises:
+        ModelError: when they are not three numbers each, deviations above 0.
+    """
+    try:
+        means, deviations = tuple(map(float, mean)), tuple(map(float, std))
+        if len(means) == len(deviations) == 3 and all(s > 0 for s in deviations):
+            return means, deviations
+    except (TypeError, ValueError):
+        pass
+    raise ModelError(f"{path}: expected three means and three positive deviations, got {mean} and {std}")

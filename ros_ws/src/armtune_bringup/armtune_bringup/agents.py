@@ -183,8 +183,12 @@ def gathered(
     on_step: OnStep,
     crew: Alone | None = None,
 ) -> Offline:
-    """Return the episodes of demonstrations and prior as offline data of the config's task."""
+    """Return the episodes of demonstrations and prior as offline data of the config's task.
+
+    Features are kept in the demonstrations' folder, where it may be written to, and made once.
+    """
     from armtune_policies.learn.crew import ALONE
+    from armtune_policies.learn.encoded import place
     from armtune_policies.learn.offline import gather
 
     forward, backward = (config.task.sentence(direction) for direction in DIRECTIONS)
@@ -194,7 +198,7 @@ def gathered(
         on_step("reading episodes", done, total)
 
     seed, action = config.experiment.seed, config.policy.action
-    return gather(folders, (forward, backward), action, frozen, params, seed, told, crew or ALONE)
+    return gather(folders, (forward, backward), action, frozen, params, seed, told, crew or ALONE, place(demos))
 
 
 def made(data: Offline, params: AgentParams, seed: int, crew: Alone | None = None) -> tuple[Agent, Replay, Embeddings]:

@@ -1,10 +1,11 @@
-"""The encoder that fits some episodes: fitted when it is first asked for, then read."""
+"""The encoder that fits some episodes, fitted when it is first asked for, then read; or a vision model of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from armtune_policies.contract import ConfigError, contract_digest, digest
 from armtune_policies.store.episode_reader import Episode
@@ -55,3 +56,45 @@ def encoder_of(
     about = About("encoder", policy.action, policy.observation, {}, provenance)
     export_encoder(folder, fit_encoder(frames, params, seed), about)
     return folder
+
+
+SEEN = 64
+"""Recorded pictures that an encoder and its model are compared on."""
+
+
+def adopt_encoder(
+    config: Config, source: Path, folder: Path, run: Path | None, size_px: int | None, output: str | None, licence: str
+) -> dict[str, Any]:
+    """Write a vision model of the user's own as an encoder folder, and return what was measured.
+
+    Args:
+        config: Says the cameras, and their images' size.
+        source: An ``.onnx`` file, or a folder of transformers or timm.
+        folder: Where to.
+        run: A run folder whose pictures are tried, too.
+        size_px: Side of the picture the model is shown; None for what it was trained with.
+        output: One of the model's outputs; None for the pooled one.
+        licence: Of its weights.
+
+    Raises:
+        ModelError: when the model will not do.
+        ConfigError: when the run has no pictures for it.
+    """
+    from armtune_policies.learn.export import About
+    from armtune_policies.learn.vision_export import adopt
+
+    from .exporting import recorded, took_ms
+
+    seen = config.policy.observation
+    shape = (seen.height_px, seen.width_px, 3)
+    pictures = recorded(run, seen.cameras, shape, SEEN) if run else None
+    provenance = {"config": config_hash(config)}
+    about = About("encoder", config.policy.action, seen, {}, provenance, licence=licence)
+    manifest = adopt(folder, source, about, size_px, output, pictures)
+    graph = (folder / "encoder.onnx").read_bytes()
+    return {
+        "encoder": str(folder), "features": manifest.feature_size, "cameras": list(seen.cameras),
+        **manifest.provenance["encoder"], "off_by": manifest.metrics["parity_max_error"],
+        "pictures": int(manifest.metrics["parity_observations"]), "mb": round(len(graph) / 1e6, 1),
+        "p50_ms": took_ms(graph),
+    }  # fmt: skip

@@ -82,7 +82,7 @@ def _questions(files: ModelFiles, folder: Path, run: Path | None) -> Arrays:
     golden = read_tensors(files, GOLDEN, folder, ports)
     size = sum(len(data) for name, data in files.blobs.items() if name.endswith(".onnx"))
     made = made_up_images(manifest.observation, MADE_UP if size < LARGE_BYTES else MADE_UP_IF_LARGE)
-    found = _recorded(run, manifest.observation.cameras, next(iter(made.values())).shape[1:]) if run else {}
+    found = recorded(run, manifest.observation.cameras, next(iter(made.values())).shape[1:]) if run else {}
     pictures = {n: np.concatenate([golden[f"in.{n}"], v, *([found[n]] if found else [])]) for n, v in made.items()}
     count, rng = len(next(iter(pictures.values()))), np.random.default_rng(0)
     known = np.stack(list(named_sentences(files, folder, size=None).values()))
@@ -90,10 +90,14 @@ def _questions(files: ModelFiles, folder: Path, run: Path | None) -> Arrays:
     return {**pictures, "state": state, "sentence": known[rng.integers(len(known), size=count)]}
 
 
-def _recorded(run: Path, cameras: tuple[str, ...], shape: tuple[int, ...]) -> Arrays:
-    """Return pictures of a run's episodes by input, spread over all of them."""
+def recorded(run: Path, cameras: tuple[str, ...], shape: tuple[int, ...], most: int = PICTURES) -> Arrays:
+    """Return about ``most`` pictures of a run's episodes by input, spread over all of them.
+
+    Raises:
+        ConfigError: when the run has none of this shape.
+    """
     files = list_episodes(run)
-    each = -(-PICTURES // max(1, len(files)))
+    each = -(-most // max(1, len(files)))
     parts: dict[str, list[np.ndarray]] = {camera: [] for camera in cameras}
     for file in files:
         episode = read_episode(file)
@@ -160,7 +164,7 @@ def _write(
 
 def _row(old: bytes, new: bytes) -> dict[str, float]:
     """Return size and time of a graph before and after, on this machine's CPU, one row at a time."""
-    took = [_took_ms(graph) for graph in (old, new)]
+    took = [took_ms(graph) for graph in (old, new)]
     return {
         "kb": round(len(old) / 1e3, 1),
         "kb_now": round(len(new) / 1e3, 1),
@@ -169,7 +173,8 @@ def _row(old: bytes, new: bytes) -> dict[str, float]:
     }
 
 
-def _took_ms(graph: bytes) -> float:
+def took_ms(graph: bytes) -> float:
+    """Return a graph's median time for one row on this machine's CPU [ms]."""
     session = OrtSession(graph, ("CPUExecutionProvider",))
     feeds = {p.name: np.zeros([max(1, n) for n in p.shape], p.dtype) for p in session.inputs}
     took = []

@@ -1,4 +1,4 @@
-"""The command that makes a model smaller or quicker for another machine."""
+"""Commands about graphs: a model made smaller or quicker for another machine, a vision model made an encoder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Annotated
 
 import typer
 
+from .stack import Overrides
+
 EXAMPLES = """\b
 Examples:
   armtune export models/drawer models/drawer-half --optimise half --on runs/shown
   armtune export models/reward models/reward-int8 --optimise int8 --bound 0.02
+"""
+ENCODERS = """\b
+Examples:
+  armtune encoder models/dinov2-small models/eyes task=drawer --on runs/shown --licence Apache-2.0
+  armtune encoder models/resnet18.onnx models/eyes task=drawer 'policy.cameras=[front,wrist]' --size 128
 """
 
 
@@ -25,8 +32,9 @@ class How(str, Enum):
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+    """Add the commands to the command line."""
     app.command(epilog=EXAMPLES)(export)
+    app.command(epilog=ENCODERS)(encoder)
 
 
 def export(
@@ -56,3 +64,28 @@ def export(
     for name, gap in found["off_by"].items():
         typer.echo(f"{name:<14} off by at most {gap:.2g} of its range, allowed {allowed:g}")
     typer.echo(json.dumps(found))
+
+
+def encoder(
+    source: Annotated[Path, typer.Argument(help="an .onnx file, or a folder of transformers or timm, on this disk")],
+    folder: Annotated[Path, typer.Argument(help="encoder folder to write")],
+    overrides: Overrides = None,
+    on: Annotated[Path | None, typer.Option(help="run folder whose pictures are tried, too")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=8, max=1024, help="side of the picture it is shown [px]; else as it was trained")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="one of its outputs, as last_hidden_state; else the pooled one")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="of its weights, for the manifest")] = "unknown",
+) -> None:
+    """Make a frozen encoder of a vision model of your own, for `--encoder`. Nothing is downloaded.
+
+    One graph for all cameras: resized, normalised, the model, its features pooled. It is compared with the model
+    itself; one that is off by more than 1e-4 of the largest feature, and nothing is written. What was measured is one
+    JSON object last, the time of a frame on this machine's CPU among it.
+    """
+    from armtune_bringup.compose import compose
+    from armtune_bringup.encoding import adopt_encoder
+
+    typer.echo(json.dumps(adopt_encoder(compose(overrides or []), source, folder, on, size, output, licence)))
