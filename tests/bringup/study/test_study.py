@@ -22,7 +22,7 @@ SMALL = (
     "agent.hidden=[16]", "agent.critics=2", "agent.batch=16", "offline.updates=12", "practice.steps=40",
     "practice.checkpoint_every=1",
 )  # fmt: skip
-SIZES = Sizes(episodes=1, points=2, point_episodes=1, bc_updates=5)
+SIZES = Sizes(episodes=1, points=2, point_episodes=1)
 
 
 def small() -> Learning:

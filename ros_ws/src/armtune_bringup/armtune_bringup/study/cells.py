@@ -46,7 +46,6 @@ class Sizes:
     """Measurements while practice goes on, the last included."""
     point_episodes: int = 20
     """Held-out scenes per direction of those before the last."""
-    bc_updates: int = 5000
 
 
 class SeedStudy:
@@ -112,7 +111,7 @@ class SeedStudy:
     def _reads(self, name: str) -> list[Any]:
         """Return the settings that a cell depends on."""
         read: dict[str, list[Any]] = {
-            "bc": [named_by(self._bc_params), self.sizes.bc_updates],
+            "bc": [named_by(self._bc_params), self.offline.updates],
             "offline": [self._named],
             "control": [self._named, self.control_updates],
             "online": [named_by(self.params), self.offline.updates, asdict(self.practice)],
@@ -128,7 +127,7 @@ class SeedStudy:
         return recipe_params("bc", **alike)
 
     def _bc(self, folder: Path) -> dict[str, Any]:
-        agent, _ = self._trained(self._bc_params, self.sizes.bc_updates, folder, "cloning")
+        agent, _ = self._trained(self._bc_params, self.offline.updates, folder, "cloning")
         return {"updates": agent.updates, "success": self._measured(agent, self.sizes.episodes)}
 
     def _offline(self, folder: Path) -> dict[str, Any]:
