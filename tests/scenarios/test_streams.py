@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,11 @@ class WireGate:
         return value_of(StepTick, self.ticks[-1]) if self.ticks else None
 
     def judge(self, proposal: Proposal) -> bool:
-        """Send it on its source's topic; nobody says yes or no before the period ends."""
+        """Send it on its source's topic, in which no number is negative; nobody answers before the period ends."""
         publisher = self.sources.get(proposal.source, self.sources["policy"])
-        publisher.publish(message_of(msg.Proposal, proposal, values=list(proposal.values)))
+        lowest = {name: max(getattr(proposal, name), 0) for name in ("step", "seq", "lease", "observation_stamp_ns")}
+        sent = replace(proposal, **lowest)
+        publisher.publish(message_of(msg.Proposal, sent, values=list(sent.values)))
         return False
 
     def acquire(self, source: str, episode_id: str, duration_s: float) -> tuple[int, str]:
