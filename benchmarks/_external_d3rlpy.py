@@ -86,7 +86,7 @@ class Run:
         while self.steps < self.plan["steps"]:
             before = self.steps
             every = self.plan["every_first" if before < self.plan["first_steps"] else "every_step"]
-            for _ in range(self._episode()):
+            for _ in range(self.agent["utd"] * self._episode()):
                 self._update(mixed)
             if self.steps // every > before // every:
                 self._judge(offline=False)

@@ -25,13 +25,13 @@ class Plan:
     """One episode of so many it plays to the end."""
     recipes: dict[str, tuple[int, ...]]
     """Seeds of each."""
-    offline: int = 3000
+    offline: int = 10_000
     """Updates before practice."""
     steps: int = 2500
     """Of practice."""
     first_steps: int = 2000
     """In which a dip is looked for, by an evaluation every ``every_first`` steps."""
-    every_offline: int = 1000
+    every_offline: int = 2500
     every_first: int = 250
     every_step: int = 500
     trials: int = 20
@@ -65,7 +65,6 @@ SMALL: dict[str, Any] = {
     "tau": 0.02,
     "actor_lr": 3e-4,
     "warmup_steps": 0,
-    "bf16": True,
 }
 """What fits two cores: few updates, so targets follow faster and the horizon is shorter than in the papers."""
 PAIR: dict[str, Any] = {
@@ -75,13 +74,14 @@ PAIR: dict[str, Any] = {
     "cql_actions": 4,
     "bc_weight": 0.0,
     "resets_optimiser": False,
+    "utd": 4,
 }
 """Cal-QL and CQL as Cal-QL's paper compares them: all alike but the floor."""
 CHANGES: dict[str, dict[str, Any]] = {
     "calql": PAIR,
     "cql": PAIR,
     "rlpd": {"utd": 4, "actor_every": 4, "warmup_steps": 500},
-    "iql": {},
+    "iql": {"utd": 4},
     "d3rlpy": PAIR,
 }
 

@@ -28,8 +28,8 @@ HERE = Path(__file__).resolve().parent
 MAKE = "armtune bench learner --make-peers"
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483648", "MALLOC_TOP_PAD_": "67108864"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-SIZES = {"24d": (24, 0, 0), "real": (7, 64, 384)}
-"""State, image features, sentence embedding."""
+SIZES = {"24d": (24, 0, 0), "real": (7, 96, 384)}
+"""State, image features (the default encoder's of a camera), sentence embedding."""
 ENSEMBLES = (2, 10)
 PEERS = {"d3rlpy": ("sac", "calql"), "jax": ("sac",)}
 """What each peer can do."""
@@ -37,7 +37,7 @@ OURS = {"eager": {"bf16": False, "compiled": False}, "compiled": {"bf16": False,
         "bf16": {"bf16": True, "compiled": False}}  # fmt: skip
 DIFFERENCES = """\
 What differs. 24d: nobody projects what is seen. real: ours projects features, state and sentence onto 128 numbers that
-actor and critics share; the peers have no such layer and read all 455 numbers in each network. d3rlpy: LayerNorm comes
+actor and critics share; the peers have no such layer and read all 487 numbers in each network. d3rlpy: LayerNorm comes
 after the ReLU, all target critics are asked (ours and JAX: two, in SAC), Cal-QL's target is of the mean action. Cal-QL:
 the state's part of the first layer is made once for all 30 actions in ours. Nobody's draw of a batch is left out."""
 

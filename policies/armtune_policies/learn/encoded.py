@@ -5,6 +5,7 @@ Nothing else is in the files; all of them may be deleted at any time.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,10 +30,11 @@ def place(run: Path) -> Path | None:
 
 
 def once(path: Path, make: Callable[[], Views]) -> Views:
-    """Return the features in a file; where it is not there or not whole, make them and keep them there."""
+    """Return the features in a file; where it is not there or not whole, make them and, if there is room, keep them."""
     try:
         return list(load_tensors(read_capped(path, MAX_BYTES), str(path), [NAME])[NAME])
     except (OSError, KeyError, ValueError):
         made = make()
-    write_whole(path, save({NAME: np.stack(made)}))
+    with contextlib.suppress(OSError):
+        write_whole(path, save({NAME: np.stack(made)}))
     return made

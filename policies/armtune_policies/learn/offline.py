@@ -59,6 +59,7 @@ class OfflineParams(Checked):
     weight_backward: float = num(1.0, low=0.0, high=1e3, doc="the same of a backward success")
     weight_failure: float = num(1.0, low=0.0, high=1e3, doc="the same of a failure of the pair practised")
     weight_prior: float = num(1.0, low=0.0, high=1e3, doc="the same of other tasks' episodes")
+    memory_mb: float = num(8000.0, low=1e-3, high=1e8, doc="most memory of what is learnt from, in each process")
 
     @property
     def weights(self) -> dict[str, float]:
@@ -80,6 +81,10 @@ class Offline:
     """Names the files, the encoder, the sentences and the copies."""
     episodes: int
     successes: int
+
+    def without_images(self) -> Offline:
+        """Return it less the pictures, once a replay has them."""
+        return replace(self, trajectories=tuple(replace(one, images={}) for one in self.trajectories))
 
     @property
     def grasps(self) -> dict[Direction, list[npt.NDArray[np.floating]]]:
@@ -122,12 +127,14 @@ def gather(
     if params.labels:
         check_labels(folders[0], params.labels)
     crew.agree([one.name for one, _ in found], "list of episodes")
-    read, mine = [], crew.own(len(found))
+    read, mine, held = [], crew.own(len(found)), 0
     for done, (source, is_prior) in enumerate([found[index] for index in mine], mine.start + 1):
         episode = source.read()
         seen = _seen(source, episode, encoder, params, [seed, done], kept)
         plain = replace(episode, images=encoder.kept(episode.images))
         read.append((plain, seen, _labels(episode, source, params), bool(is_prior)))
+        held += sum(part.nbytes for part in (*seen, *plain.images.values()))
+        _fits_memory(held, params.memory_mb, f"{done - mine.start} of {len(mine)} episodes")
         on_episode(done - mine.start, len(mine))
     said = crew.pooled(sorted({one.sentence for one, *_ in read}))
     sentences = (*pair, *sorted(set(said) - set(pair)))
@@ -170,6 +177,14 @@ def make_agent(
 def training_digest(data: Offline, params: AgentParams, seed: int) -> str:
     """Name an offline training: data, seed, and the settings it reads."""
     return digest([data.digest, {k: v for k, v in named_by(params).items() if k not in FREE}, seed])
+
+
+def _fits_memory(held: int, memory_mb: float, read: str) -> None:
+    """Refuse more than is allowed; all that is read is held once more while the replay fills."""
+    if 2 * held > memory_mb * 1_000_000:
+        got = f"{2 * held / 1e6:,g} MB with {read}"
+        raise BadData("what is learnt from", "memory", f"at most {memory_mb:,g} MB (offline.memory_mb, or fewer "
+                      "offline.copies, or more processes by torchrun)", got)  # fmt: skip
 
 
 def _labels(episode: Episode, source: Source, params: OfflineParams) -> LabelSet:

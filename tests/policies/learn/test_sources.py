@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from dots import ACTION, BACK, GO, SPEC, episode
 from lerobot_writer import write_folder
 
 from armtune_policies.contract import Verdict
+from armtune_policies.learn.encoded import once
 from armtune_policies.learn.frozen import FrozenEncoder
 from armtune_policies.learn.offline import OfflineParams, gather, make_agent, training_digest
 from armtune_policies.learn.settings import AgentParams
@@ -136,3 +138,22 @@ def test_kept_features_are_made_once_and_are_those_that_would_be_made(
     for file in folder.iterdir():
         file.write_bytes(file.read_bytes()[:-4])
     assert [same(gathered(shaken)) for _ in range(2)] == [8, 0], "what is cut short is made anew"
+
+
+def test_reading_stops_where_memory_would_be_exceeded(shown: Path, encoder: FrozenEncoder) -> None:
+    whole = gather([shown], (GO, BACK), ACTION, encoder, PLAIN)
+    held = sum(one.features.nbytes for one in whole.trajectories)
+    gather([shown], (GO, BACK), ACTION, encoder, replace(PLAIN, memory_mb=2.0 * held / 1e6))
+    with pytest.raises(BadData, match=r"memory: expected at most .* MB \(offline.memory_mb.*, got .* MB with 4 of 4 epi"):
+        gather([shown], (GO, BACK), ACTION, encoder, replace(PLAIN, memory_mb=1.9 * held / 1e6))
+
+
+def test_features_are_made_without_being_kept_where_the_disk_takes_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("armtune_policies.learn.encoded.write_whole", full)
+    (made,) = once(tmp_path / "a.safetensors", lambda: [np.ones((2, 3), np.float32)])
+    assert made.shape == (2, 3) and not list(tmp_path.iterdir())

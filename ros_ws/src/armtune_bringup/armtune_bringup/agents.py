@@ -110,6 +110,7 @@ def pretrain_agent(
     frozen, crew = encoder_for(config, params, encoder), crew or ALONE
     data = gathered(config, offline, demos, prior, frozen, on_step, crew)
     agent, replay, embeddings = made(data, params, config.experiment.seed, crew)
+    data = data.without_images()
     folder, named = Path(config.policy.folder), training_digest(data, params, config.experiment.seed)
     kept, every = training_folder(folder) if crew.rank == 0 else None, offline.checkpoint_every
     training = Pretraining(agent, replay, offline.updates, config.experiment.seed, kept, named, checkpoint_every=every)

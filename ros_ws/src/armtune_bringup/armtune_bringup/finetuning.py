@@ -65,6 +65,7 @@ def finetune_agent(
     frozen = encoder_for(config, params, Path(policy.folder))
     data = gathered(config, shaken, demos, prior, frozen, on_step)
     agent, offline, embeddings = made(data, params, config.experiment.seed)
+    data = data.without_images()
     pretrained = restore(agent, data, Path(policy.folder), config.experiment.seed)
     run = Path(begin(config).run_folder)
     before = _measured(config, Path(policy.folder), run / "evaluation" / "before.json", on_step)
