@@ -74,14 +74,13 @@ PAIR: dict[str, Any] = {
     "cql_actions": 4,
     "bc_weight": 0.0,
     "resets_optimiser": False,
-    "utd": 4,
 }
 """Cal-QL and CQL as Cal-QL's paper compares them: all alike but the floor."""
 CHANGES: dict[str, dict[str, Any]] = {
     "calql": PAIR,
     "cql": PAIR,
     "rlpd": {"utd": 4, "actor_every": 4, "warmup_steps": 500},
-    "iql": {"utd": 4},
+    "iql": {},
     "d3rlpy": PAIR,
 }
 
