@@ -50,7 +50,7 @@ from armtune_policies.store.nouns import ABORTED, SUCCESS
 from armtune_policies.store.series import Series
 from armtune_safety.kinematics import Kinematics
 from armtune_sim.motion_log import read
-from armtune_sim.oracle import Event, Oracle
+from armtune_sim.oracle import FOLLOWS_RAD, UNEVEN, Event, Oracle
 from benchmarks._words import read_words
 from benchmarks.soak import CHILD, HANG, KILL, PAUSE_S, SAMPLE_S, Growth, Upset, upsets
 
@@ -59,10 +59,6 @@ OURS = {"minutes": 180.0, "pause_s": 15.0, "seed": 0, "folder": "runs/unattended
 WAITS = ("sim_node", "gate_node", "policy_node", "reward_node", "recorder_node", "episode_node", "learner_node")
 KINDS = (*(f"{HANG}{node}" for node in WAITS), f"{KILL}learner_node", CHILD)
 ROBUST = ("sim.arm_log=true", "learner.restarts=100", "safety.restarts=10", "experiment.rest_s=0")
-UNEVEN = 0.25
-"""By how much more the tool's speed may be where joints ramp unevenly, as the streams of the gate's tests allow."""
-FOLLOWS_RAD = 0.1
-"""The tool's speed is judged where the arm follows so closely: what a blocked arm is told goes back to where it is."""
 ROWS = 200_000
 """Of the arm's log that are judged at once; neighbouring pieces share one."""
 

@@ -24,16 +24,11 @@ from armtune_safety.failsafe import FROZEN
 from armtune_safety.kinematics import Kinematics
 from armtune_safety.settings import GateParams
 from armtune_sim.motion_log import MotionLog
-from armtune_sim.oracle import Event, Oracle, Violation
+from armtune_sim.oracle import FOLLOWS_RAD, UNEVEN, Event, Oracle, Violation
 
 SOURCES = tuple(PRIORITY)
 AWKWARD = (math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, -5e-324, -0.0, 1e-17, 2.0**53, math.pi)
 EPISODE = "run-00000"
-UNEVEN = 0.25
-"""The gate bounds each move's mean speed; across the end of one and the start of the next it may be a little more."""
-
-FOLLOWS_RAD = 0.1
-"""What a blocked arm is told goes back to where it is at once."""
 
 
 settings_of = cache(gate_params)

@@ -22,7 +22,7 @@ from trajectory_msgs.msg import JointTrajectory
 sys.path.insert(0, str(Path(__file__).parents[1] / "safety"))
 
 from gate_rig import BOOT, gate_params
-from streams import MOTION, SOURCES, THEMES, UNEVEN, Story, tools
+from streams import MOTION, SOURCES, THEMES, Story, tools
 
 from armtune_interfaces import msg, srv
 from armtune_policies.contract import ActionSpec, Kind, ManualClock, Mode, Proposal, StepTick, TaskPair, topics
@@ -31,7 +31,7 @@ from armtune_safety.kinematics import Kinematics
 from armtune_safety.managed_node import COMMAND_QOS, EVENT_QOS, LATCHED_QOS, to_ns
 from armtune_safety.wire import message_of, value_of
 from armtune_sim.motion_log import MotionLog, read
-from armtune_sim.oracle import Event, Oracle
+from armtune_sim.oracle import UNEVEN, Event, Oracle
 from armtune_sim.settings import SimNodeParams, SimParams
 from harness import Stack
 

@@ -144,7 +144,7 @@ def test_reading_stops_where_memory_would_be_exceeded(shown: Path, encoder: Froz
     whole = gather([shown], (GO, BACK), ACTION, encoder, PLAIN)
     held = sum(one.features.nbytes for one in whole.trajectories)
     gather([shown], (GO, BACK), ACTION, encoder, replace(PLAIN, memory_mb=2.0 * held / 1e6))
-    with pytest.raises(BadData, match=r"memory: expected at most .* MB \(offline.memory_mb.*, got .* MB with 4 of 4 epi"):
+    with pytest.raises(BadData, match=r"memory: expected at most .* MB \(offline.memory_mb.*, got .* MB with 4 of 4"):
         gather([shown], (GO, BACK), ACTION, encoder, replace(PLAIN, memory_mb=1.9 * held / 1e6))
 
 
