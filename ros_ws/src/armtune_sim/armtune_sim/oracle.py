@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 UNEVEN = 0.25
-"""``unevenness`` of any stream: the gate bounds each move's mean speed; the end of one move and the start of the next may
+"""``unevenness`` of any stream: the gate bounds each move's mean speed; the end of one and the start of the next may
 fall into one period."""
 FOLLOWS_RAD = 0.1
 """``follows_rad`` of an arm that may be blocked: what it is told then goes back to where it is at once."""
