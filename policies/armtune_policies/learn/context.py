@@ -42,12 +42,16 @@ class Batch(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Random numbers of one update: normal (K, B, A) twice, uniform in -1..1 (K, B, A), critics asked (M,)."""
+    """Random numbers of one update: normal (K, B, A) twice, uniform in -1..1 (K, B, A), critics asked (M,).
+
+    ``shake`` is normal (2, B, D), for what is seen and what is seen next; None where nothing is shaken.
+    """
 
     current: Tensor
     next: Tensor
     random: Tensor
     subset: Tensor
+    shake: Tensor | None = None
 
 
 class Networks(nn.Module):
