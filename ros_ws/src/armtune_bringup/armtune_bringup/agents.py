@@ -106,14 +106,13 @@ def pretrain_agent(
     from armtune_policies.learn.tally import table, tally
 
     config, offline = learning.config, OfflineParams.from_mapping(learning.offline)
-    params = recipe_params(learning.recipe, **learning.agent)
+    params, seed = recipe_params(learning.recipe, **learning.agent), config.experiment.seed
     frozen, crew = encoder_for(config, params, encoder), crew or ALONE
     data = gathered(config, offline, demos, prior, frozen, on_step, crew)
-    agent, replay, embeddings = made(data, params, config.experiment.seed, crew)
-    data = data.without_images()
-    folder, named = Path(config.policy.folder), training_digest(data, params, config.experiment.seed)
+    agent, replay, embeddings = made(data, params, seed, crew)
+    folder, named, data = Path(config.policy.folder), training_digest(data, params, seed), data.without_images()
     kept, every = training_folder(folder) if crew.rank == 0 else None, offline.checkpoint_every
-    training = Pretraining(agent, replay, offline.updates, config.experiment.seed, kept, named, checkpoint_every=every)
+    training = Pretraining(agent, replay, offline.updates, seed, kept, named, checkpoint_every=every)
     resumed, steps, sets = agent.updates, sum(crew.pooled([len(replay)])), tally(data.trajectories, crew)
     if crew.rank:
         run(training, crew)
