@@ -84,7 +84,8 @@ class Offline:
 
     def without_images(self) -> Offline:
         """Return it less the pictures, once a replay has them."""
-        return replace(self, trajectories=tuple(replace(one, images={}) for one in self.trajectories))
+        rows = (replace(one, images={}) if one.images else one for one in self.trajectories)
+        return replace(self, trajectories=tuple(rows))
 
     @property
     def grasps(self) -> dict[Direction, list[npt.NDArray[np.floating]]]:
