@@ -19,8 +19,9 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
 
-from casebook import FAILED, KNOWN, PASSED, SKIPPED, Case, changed, page, record, summary
+from casebook import FAILED, KNOWN, PASSED, SKIPPED, UNJUDGED, Case, changed, page, record, summary
 from machine import facts
+from timekeeper import Timekeeper, is_unjudged
 
 from armtune_policies.store.files import write_whole
 from harness import Stack
@@ -71,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash.setdefault(CASES, {})
     config.pluginmanager.register(Clerk(config.stash[CASES]))
+    config.pluginmanager.register(Timekeeper(config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -112,7 +114,8 @@ class Clerk:
                 errors = [line[1:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
                 case.failures.append(f"`{report.nodeid}`: {(errors or [report.when])[0]}")
                 continue
-            case.outcomes[report.nodeid] = KNOWN if known else OUTCOMES[report.outcome]
+            ended = UNJUDGED if is_unjudged(report) else OUTCOMES[report.outcome]
+            case.outcomes[report.nodeid] = KNOWN if known else ended
             if report.skipped and not known:
                 case.reasons.append(f"skipped: {report.longrepr[-1].removeprefix('Skipped: ')}")
 

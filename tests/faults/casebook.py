@@ -12,6 +12,8 @@ SLACK_MS = 150.0
 """What a noisy shared machine may add to a bound before a test fails, and no more than the bound itself: one of 10 ms
 means something, too. Measured values are printed as they are."""
 PASSED, FAILED, SKIPPED, KNOWN, MISSING = "passed", "FAILED", "skipped", "fails as known", "missing"
+UNJUDGED = "unjudged"
+"""The machine did not keep time (`timekeeper.py`)."""
 
 
 @dataclass(frozen=True)
@@ -105,20 +107,21 @@ class Case:
 def worst(outcomes: Iterable[str]) -> str:
     """Return the state of a row whose tests ended so."""
     found = set(outcomes)
-    return next((o for o in (FAILED, KNOWN, SKIPPED, PASSED) if o in found), MISSING)
+    return next((o for o in (FAILED, KNOWN, UNJUDGED, SKIPPED, PASSED) if o in found), MISSING)
 
 
 def changed(kept: Mapping[str, Any], cases: Mapping[str, Case]) -> dict[str, str]:
     """Return the rows whose state is not the one of the page, as ``then -> now``.
 
-    A run need not have all tests of a row: those it has not are taken as they were.
+    A run need not have all tests of a row: those it has not, or could not judge, are taken as they were.
 
     Args:
         kept: The rows of a ``record`` read again.
         cases: What this run showed.
     """
-    now = {name: worst({**kept[name]["outcomes"], **case.outcomes}.values())
-           for name, case in cases.items() if name in kept and case.outcomes}  # fmt: skip
+    judged = {name: {test: how for test, how in c.outcomes.items() if how != UNJUDGED} for name, c in cases.items()}
+    now = {name: worst({**kept[name]["outcomes"], **outcomes}.values())
+           for name, outcomes in judged.items() if name in kept and outcomes}  # fmt: skip
     return {name: f"{kept[name]['state']} -> {state}" for name, state in now.items() if state != kept[name]["state"]}
 
 

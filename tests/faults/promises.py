@@ -8,10 +8,11 @@ from casebook import Case
 from rig import MS, FaultStack
 
 from armtune_policies.contract import Mode
+from armtune_safety.managed_node import to_ns
 
 STALE = "no fresh proposal"
-PROPOSAL_MS, TICK_MS, BRAKING_MS = 300.0, 10.0, 150.0
-"""The proposal's bound, the gate's tick, and what an arm at full speed takes to be at rest by its log."""
+PROPOSAL_MS, TICK_MS, PERIOD_MS, BRAKING_MS = 300.0, 10.0, 200.0, 150.0
+"""The proposal's bound, the gate's tick, a step of the policy, what an arm at full speed takes to rest by its log."""
 WATCH_S = 0.6
 """How long a row watches that nothing happens."""
 
@@ -45,8 +46,11 @@ def stays_down(graph: FaultStack, case: Case) -> None:
 
 
 def no_action(graph: FaultStack, case: Case, since_ns: int, what: str) -> None:
-    """From a moment on, no step was acted on by the policy."""
-    acted = [d.step for _, d in graph.decisions.since(since_ns) if d.source == "policy"]
+    """No step was acted on by the policy from a moment on, or from the step after the one in which the fault began."""
+    since_ns = max(since_ns, still_ns(graph.injected_ns, PERIOD_MS))
+    wall_ns = time.time_ns() - time.monotonic_ns()  # by the gate's stamps: what it said may reach us late
+    said = [d for _, d in graph.decisions.since(since_ns) if to_ns(d.stamp) - wall_ns >= since_ns]
+    acted = [d.step for d in said if d.source == "policy"]
     case.nothing(what, acted)
 
 

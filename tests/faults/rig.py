@@ -103,6 +103,8 @@ class FaultStack:
         self.log = ArmLog(self.up.run / "logs/arm.csv")
         self.witness = Witness(self.up.run / "logs/arm.csv", config)
         self._asked_ns: list[int] = []
+        self.injected_ns = 0
+        """When the last fault was on at the latest: asking for it takes its time, too."""
         self._died_ns: dict[str, int] = {}
         self._clients: dict[str, Any] = {}
         self._line: Any = None
@@ -276,6 +278,7 @@ class FaultStack:
         """Inject a fault by its service; yield the moment before it was asked for. It ends with the block."""
         since_ns = time.monotonic_ns()
         self._inject(name, True, value)
+        self.injected_ns = time.monotonic_ns()
         try:
             yield since_ns
         finally:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from casebook import SLACK_MS, Case
-from promises import PROPOSAL_MS, STALE, TICK_MS, goes_on_by_itself, holds, no_action, still_ns
+from promises import PERIOD_MS, PROPOSAL_MS, STALE, TICK_MS, goes_on_by_itself, holds, no_action, still_ns
 from rig import FaultStack
 
-FRAME_MS, PERIOD_MS = 300.0, 200.0
+FRAME_MS = 300.0
 ENDS_MS = 2000.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F01")]

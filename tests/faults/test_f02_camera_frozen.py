@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from casebook import SLACK_MS, Case
-from promises import PROPOSAL_MS, STALE, TICK_MS, goes_on_by_itself, holds, no_action, still_ns
+from promises import PERIOD_MS, PROPOSAL_MS, STALE, TICK_MS, goes_on_by_itself, holds, no_action, still_ns
 from rig import FaultStack
 
-NOTICED_MS, PERIOD_MS = 5 / 30 * 1e3 + 200.0, 200.0
+NOTICED_MS = 5 / 30 * 1e3 + 200.0
 """Five frames at 30 Hz, and as long as the circling arm takes for 50 mrad."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F02")]

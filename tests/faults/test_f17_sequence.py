@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from casebook import Case
 from hand import Answer, Hand, swing
-from promises import PROPOSAL_MS, STALE, TICK_MS, goes_on_by_itself, holds, no_action, still_ns
+from promises import PERIOD_MS, PROPOSAL_MS, STALE, TICK_MS, goes_on_by_itself, holds, no_action, still_ns
 from rig import FaultStack
 
 from armtune_safety.managed_node import to_ns, to_stamp
 
-PERIOD_MS = 200.0
 SIDEWAYS = [0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F17")]

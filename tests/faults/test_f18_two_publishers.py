@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from casebook import Case
-from promises import goes_on_by_itself, no_action, rests, still_ns
+from promises import PERIOD_MS, goes_on_by_itself, no_action, rests, still_ns
 from rig import FaultStack
 
 from armtune_interfaces.msg import Proposal
 from armtune_policies.contract import Mode, topics
 from armtune_safety.managed_node import COMMAND_QOS
 
-LOOK_MS, DISCOVERY_MS, PERIOD_MS = 100.0, 200.0, 200.0
+LOOK_MS, DISCOVERY_MS = 100.0, 200.0
 DOUBLED = "two publishers on one topic"
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F18")]

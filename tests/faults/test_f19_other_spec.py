@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 from casebook import Case
 from hand import Hand, swing
-from promises import PROPOSAL_MS, STALE, TICK_MS, goes_on_by_itself, holds, no_action, still_ns
+from promises import PERIOD_MS, PROPOSAL_MS, STALE, TICK_MS, goes_on_by_itself, holds, no_action, still_ns
 from rig import FaultStack
 
 from armtune_policies.contract import ActionSpec
-
-PERIOD_MS = 200.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F19")]
 
