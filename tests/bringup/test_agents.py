@@ -53,9 +53,12 @@ def encoder(folder: Path) -> Path:
 
 
 def test_the_agents_settings_stand_beside_the_config() -> None:
-    found = read_overrides(["task=lid", "agent=iql", "agent.hidden=[64,64]", "offline.updates=7", "practice.steps=3"])
+    said = ["task=lid", "agent=iql", "agent.hidden=[64,64]", "agent.tau=5e-3", "offline.updates=7", "practice.steps=3"]
+    found = read_overrides(said)
     assert (found.config.task.name, found.recipe) == ("lid", "iql")
-    assert (found.agent, found.offline, found.practice) == ({"hidden": [64, 64]}, {"updates": 7}, {"steps": 3})
+    assert (found.agent, found.offline, found.practice) == (
+        {"hidden": [64, 64], "tau": 0.005}, {"updates": 7}, {"steps": 3},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("override", "says"), [

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armtune_policies.contract import DIRECTIONS, ConfigError
-from armtune_policies.store.files import parse_yaml, write_json, write_whole
+from armtune_policies.store.files import write_json, write_whole
 from armtune_policies.store.manifest import training_folder as training_folder
 
-from .compose import compose, config_hash
+from .compose import compose, config_hash, override_value
 from .settings import Config
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def read_overrides(overrides: Sequence[str]) -> Learning:
         if not equals or group not in groups:
             rest.append(override)
         elif key:
-            groups[group][key] = _value(override, value)
+            groups[group][key] = override_value(override)
         elif group == "agent":
             recipe = value
         else:
@@ -231,10 +231,3 @@ def exported(
     named = {**provenance, "agent": anywhere(agent.params), "offline": asdict(offline)}
     about = About(name, policy.action, policy.observation, embeddings, named)
     return export_actor(folder, agent, frozen, about) if frozen.feature_size else export_pixels(folder, agent, about)
-
-
-def _value(override: str, text: str) -> Any:
-    try:
-        return parse_yaml(text, override)
-    except ConfigError:
-        raise ConfigError(f"override {override!r}: expected a number, a word or a list") from None

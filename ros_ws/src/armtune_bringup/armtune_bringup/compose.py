@@ -109,6 +109,23 @@ def _checked(override: str, root: Path) -> str:
     return f"++{override}"  # a value the group's file leaves at its default may be set, too
 
 
+def override_value(override: str) -> Any:
+    """Return the value of an override that no config group takes, read as Hydra reads all others.
+
+    YAML, which the group's files are, takes ``3e-4`` for a word.
+
+    Raises:
+        ConfigError: naming the override, when it has no value.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(override).value()
+    except HydraException:
+        raise ConfigError(f"override {override!r}: expected a number, a word or a list") from None
+
+
 def _hydra(root: Path, overrides: list[str]) -> Any:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir

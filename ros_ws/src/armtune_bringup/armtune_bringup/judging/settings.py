@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from armtune_bringup.compose import compose
+from armtune_bringup.compose import compose, override_value
 from armtune_bringup.settings import Config
 from armtune_policies.contract import DIRECTIONS, ConfigError
 from armtune_policies.reward.calibrate import CalibrationParams
 from armtune_policies.reward.gather import LabelParams
 from armtune_policies.reward.metrics import VoteRule
-from armtune_policies.store.files import parse_yaml
 
 if TYPE_CHECKING:
     from armtune_policies.learn.reward.fit import FitParams
@@ -58,7 +57,7 @@ def read_overrides(overrides: Sequence[str]) -> Judging:
                 raise ConfigError(f"override {override!r}: expected a whole number, as in seed=3")
             seed = int(value)
         elif dot and group in groups:
-            groups[group][key] = parse_yaml(value, f"override {override!r}")
+            groups[group][key] = override_value(override)
         else:
             rest.append(override)
     label, calibration = (
