@@ -63,14 +63,6 @@ class Projection(nn.Module):
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(std > 1e-3, std, torch.ones_like(std)))
 
-    def shaken(self, seen: Seen, draw: Tensor, noise: float) -> Seen:
-        """Return what is seen with its vector off by a normal ``draw`` (B, D), ``noise`` of each number's spread wide.
-
-        So that a policy of few demonstrations does not learn them by heart (S4RL, 2103.06326); what never moves stays.
-        """
-        spread = torch.where(self.scale == 1.0, 0.0, self.scale)
-        return seen._replace(vector=seen.vector + noise * spread * draw)
-
     def forward(self, seen: Seen) -> Tensor:
         return torch.tanh(self.norm(self.drive(seen)))
 

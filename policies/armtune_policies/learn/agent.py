@@ -114,10 +114,6 @@ class Agent:
 
     def losses(self, batch: Batch, draws: Draws, with_actor: bool = True) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Return the sum of all losses, its parts, and the new scales; changes nothing, draws nothing."""
-        if draws.shake is not None:
-            pairs = zip((batch.seen, batch.next_seen), draws.shake)
-            now, then = (self.nets.projection.shaken(seen, draw, self.params.noise) for seen, draw in pairs)
-            batch = batch._replace(seen=now, next_seen=then)
         c = Context(
             self.params, self.nets, self.targets, batch, draws, self.log_alpha.detach().exp(), self.scales,
             trains_projection=self.recipe.next_value is None, crew=self.crew,
@@ -147,9 +143,7 @@ class Agent:
         subset = torch.arange(p.critics, device=device)
         if p.target_subset < p.critics:
             subset = torch.randperm(p.critics, generator=g, device=device)[: p.target_subset]
-        wide = (2, size, self.layout.vector_size)
-        shake = torch.randn(wide, generator=g, device=device) if p.noise else None
-        return Draws(current, next_, random, subset, shake)
+        return Draws(current, next_, random, subset)
 
     @property
     def samples(self) -> int:

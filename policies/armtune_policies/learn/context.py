@@ -42,16 +42,12 @@ class Batch(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Random numbers of one update: normal (K, B, A) twice, uniform in -1..1 (K, B, A), critics asked (M,).
-
-    ``shake`` is normal (2, B, D), for what is seen and what is seen next; None where nothing is shaken.
-    """
+    """Random numbers of one update: normal (K, B, A) twice, uniform in -1..1 (K, B, A), critics asked (M,)."""
 
     current: Tensor
     next: Tensor
     random: Tensor
     subset: Tensor
-    shake: Tensor | None = None
 
 
 class Networks(nn.Module):

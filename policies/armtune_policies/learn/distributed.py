@@ -130,8 +130,7 @@ class CrewAgent(Agent):
         """Draw for the whole batch and keep what belongs to ``size`` rows of this process."""
         whole = super().draw(self.params.batch)
         place = self._place if len(self._place) else torch.zeros(size, dtype=torch.int64, device=self.device)
-        shake = None if whole.shake is None else whole.shake[:, place]
-        return Draws(whole.current[:, place], whole.next[:, place], whole.random[:, place], whole.subset, shake)
+        return Draws(whole.current[:, place], whole.next[:, place], whole.random[:, place], whole.subset)
 
     def _optimiser(self) -> torch.optim.Optimizer:
         made = super()._optimiser()

@@ -31,7 +31,6 @@ class AgentParams(Checked):
     tau: float = num(0.005, low=1e-5, high=1.0, doc="how far targets follow per update")
     actor_lr: float = num(1e-4, low=0.0, high=1.0, doc="Adam's step size of the actor")
     critic_lr: float = num(3e-4, low=0.0, high=1.0, doc="Adam's step size of projection, critics and V")
-    noise: float = num(0.0, low=0.0, high=1.0, doc="shaking of features and state in updates, of their spread; 0: none")
     pixels: str = choice("none", of=("none", "small", "drq"), doc="network over images, trained by the critics")
     shift_px: int = num(4, low=0, high=16, doc="longest random shift of images in an update")
     # the policy
@@ -80,9 +79,8 @@ class AgentParams(Checked):
 
 
 def named_by(params: AgentParams) -> dict[str, Any]:
-    """Return the settings that name a training: those of images where it has images, the younger ones where set."""
-    unset = [name for name in ("failures", "noise") if not getattr(params, name)]
-    unnamed = [*(("pixels", "shift_px") if params.pixels == "none" else ()), *unset]
+    """Return the settings that name a training: those of images where it has images, ``failures`` where it is set."""
+    unnamed = [*(("pixels", "shift_px") if params.pixels == "none" else ()), *([] if params.failures else ["failures"])]
     return {name: value for name, value in anywhere(params).items() if name not in unnamed}
 
 

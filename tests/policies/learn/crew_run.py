@@ -34,8 +34,7 @@ def training(case: str, updates: int, folder: Path | None, crew: Alone = ALONE) 
     torch.set_num_threads(1)
     recipe, _, special = case.partition("-")
     every, pixels = 1 if recipe == "bc" else 2, "drq" if special == "pixels" else "none"
-    noise = 0.1 if special == "shaken" else 0.0
-    params = recipe_params(recipe, **CHANGES, actor_every=every, pixels=pixels, shift_px=2, noise=noise)
+    params = recipe_params(recipe, **CHANGES, actor_every=every, pixels=pixels, shift_px=2)
     shape = pixel_reacher.SHAPE if special == "pixels" else SHAPE
     mine = crew.own(EPISODES)
     replay = make_replay(30 * len(mine), shape, params, crew)

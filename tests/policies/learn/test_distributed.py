@@ -18,7 +18,7 @@ from crew_run import training
 from armtune_policies.learn.saved import load_training
 
 UPDATES = 20
-CASES = ("calql", "rlpd", "iql", "bc", "td3bc-weighted", "rlpd-uneven", "calql-pixels", "calql-shaken")
+CASES = ("calql", "rlpd", "iql", "bc", "td3bc-weighted", "rlpd-uneven", "calql-pixels")
 
 
 def torchrun(folder: Path, updates: int, *cases: str, **env: str) -> subprocess.CompletedProcess[str]:

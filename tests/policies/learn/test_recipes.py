@@ -118,24 +118,6 @@ def slopes(agent: Agent, net: torch.nn.Module, *parts: str) -> tuple[float, floa
     return ours, numeric
 
 
-@pytest.mark.parametrize("recipe", NAMES)
-def test_shaking_moves_what_is_seen_by_its_spread_and_nothing_that_never_moves(recipe: str) -> None:
-    plain, shaken, b = make(recipe), make(recipe, noise=0.2), batch()
-    for agent in (plain, shaken):
-        agent.set_scale(torch.zeros(VECTOR), torch.tensor([0.0, *[1.5] * (VECTOR - 1)]))
-    draws = shaken.draw(ROWS)
-    assert draws.shake is not None and plain.draw(ROWS).shake is None
-    spread = torch.tensor([0.0, *[0.3] * (VECTOR - 1)])
-    by_hand = b._replace(
-        seen=b.seen._replace(vector=b.seen.vector + spread * draws.shake[0]),
-        next_seen=b.next_seen._replace(vector=b.next_seen.vector + spread * draws.shake[1]),
-    )
-    said, expected = shaken.losses(b, draws)[1], plain.losses(by_hand, draws._replace(shake=None))[1]
-    assert set(said) == set(expected)
-    for name, loss in said.items():
-        torch.testing.assert_close(loss, expected[name])
-
-
 @pytest.mark.parametrize("recipe", ["rlpd", "td3bc", "iql"])
 def test_critics_move_as_finite_differences_say(recipe: str) -> None:
     agent = make(recipe)
@@ -263,7 +245,7 @@ def test_an_agent_is_on_the_cpu_unless_told_otherwise() -> None:
 
 
 def test_a_state_of_another_kind_of_device_is_gone_on_with_by_fresh_draws() -> None:
-    agent, *others = (make("calql", noise=0.1) for _ in range(3))
+    agent, *others = (make("calql") for _ in range(3))
     agent.update(batch(0))
     state = {**agent.state(), "generator": torch.zeros(16, dtype=torch.uint8)}  # as long as a GPU's
     for other in others:

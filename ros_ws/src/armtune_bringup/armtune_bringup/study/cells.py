@@ -123,7 +123,7 @@ class SeedStudy:
         from armtune_policies.learn.settings import recipe_params
 
         p = self.params
-        alike = {name: getattr(p, name) for name in ("hidden", "batch", "projection", "noise", "bf16", "device")}
+        alike = {name: getattr(p, name) for name in ("hidden", "batch", "projection", "bf16", "device")}
         return recipe_params("bc", **alike)
 
     def _bc(self, folder: Path) -> dict[str, Any]:
