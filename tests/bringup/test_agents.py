@@ -79,9 +79,9 @@ def test_an_unknown_recipe_or_setting_is_refused(tmp_path: Path, demos: Path) ->
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, demos: Path) -> None:
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="device: expected cpu, or cuda with a GPU for each process; got cuda"):
-        pretrain_agent(learning(tmp_path / "p", "agent.device=cuda"), demos, None, encoder(tmp_path))
+        pretrain_agent(learning(tmp_path / "p", "agent.device=cuda"), tmp_path / "none", None, None)
 
 
 def test_what_it_learnt_from_is_kept_beside_its_training(tmp_path: Path, demos: Path) -> None:

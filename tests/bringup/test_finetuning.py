@@ -47,9 +47,9 @@ def learning(folder: Path, policy: Path, *more: str) -> Learning:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, demos: Path, trained: Path) -> None:
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_read(tmp_path: Path, trained: Path) -> None:
     with pytest.raises(ConfigError, match="device: expected cpu, or cuda with a GPU for each process; got cuda"):
-        finetune_agent(learning(tmp_path, trained, "agent.device=cuda"), demos, None)
+        finetune_agent(learning(tmp_path, trained, "agent.device=cuda"), tmp_path / "none", None)
 
 
 def test_a_run_is_measured_before_and_after_and_goes_on_where_it_was(

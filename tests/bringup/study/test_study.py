@@ -64,6 +64,12 @@ def test_a_prior_is_refused_where_the_truth_is_seen(tmp_path: Path) -> None:
     assert not (tmp_path / "study").exists()
 
 
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_demonstrated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="got cuda"):
+        run_study(read_overrides([*SMALL, "agent.device=cuda"]), tmp_path, (7,), ("bc",), "truth", SIZES)
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_control_has_as_many_updates_as_practice_but_for_its_last_episode(tmp_path: Path) -> None:
     one = study(tmp_path)
     control, online = one.cell("control"), one.cell("online")

@@ -97,7 +97,7 @@ def pretrain_agent(
     Raises:
         ValueError: when the data, the encoder or a checkpoint will not do.
     """
-    from armtune_policies.learn.crew import ALONE
+    from armtune_policies.learn.crew import ALONE, device_of
     from armtune_policies.learn.distributed import run
     from armtune_policies.learn.kept import keep_data
     from armtune_policies.learn.offline import OfflineParams, training_digest
@@ -107,6 +107,8 @@ def pretrain_agent(
 
     config, offline = learning.config, OfflineParams.from_mapping(learning.offline)
     params, seed = recipe_params(learning.recipe, **learning.agent), config.experiment.seed
+    if crew is None:
+        device_of(params.device)  # one that is not there is refused before anything is read
     frozen, crew = encoder_for(config, params, encoder), crew or ALONE
     data = gathered(config, offline, demos, prior, frozen, on_step, crew)
     agent, replay, embeddings = made(data, params, seed, crew)

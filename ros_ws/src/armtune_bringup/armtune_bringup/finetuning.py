@@ -55,6 +55,7 @@ def finetune_agent(
     Raises:
         ValueError: when the agent's training is not there, or of other data or settings.
     """
+    from armtune_policies.learn.crew import device_of
     from armtune_policies.learn.finetune import Practice
     from armtune_policies.learn.replay import Replay
     from armtune_policies.learn.tally import table, tally
@@ -62,6 +63,7 @@ def finetune_agent(
 
     config, policy = learning.config, learning.config.policy
     params, practised, shaken = _params(learning)
+    device_of(params.device)  # one that is not there is refused before anything is read
     frozen = encoder_for(config, params, Path(policy.folder))
     data = gathered(config, shaken, demos, prior, frozen, on_step)
     agent, offline, embeddings = made(data, params, config.experiment.seed)

@@ -78,7 +78,14 @@ class SeedStudy:
         self.practice = PracticeParams.from_mapping({**theirs, **learning.practice})
 
     def cell(self, name: str) -> dict[str, Any]:
-        """Return a cell, made now unless its file is there."""
+        """Return a cell, made now unless its file is there.
+
+        Raises:
+            ConfigError: when ``agent.device`` is a GPU that is not there, before anything is demonstrated.
+        """
+        from armtune_policies.learn.crew import device_of
+
+        device_of(self.params.device)
         named = f"{name}-{self.named(name)[:12]}"
         path = self.folder / f"{named}.json"
         if path.is_file():
