@@ -92,10 +92,9 @@ class Timekeeper:
         handle, name = tempfile.mkstemp(suffix=".stalls")
         os.close(handle)
         self._watched = Path(name)
-        self._watchers = [
-            subprocess.Popen([sys.executable, "-S", WATCHER, str(cpu), str(round(STALL_MS * 1e6)), name])
-            for cpu in os.sched_getaffinity(0)
-        ]
+        for cpu in os.sched_getaffinity(0):
+            command = [sys.executable, "-S", str(WATCHER), str(cpu), str(round(STALL_MS * 1e6)), name]
+            self._watchers.append(subprocess.Popen(command, start_new_session=True))  # which hears no Ctrl-C
 
     def _stood_still(self) -> str:
         """Return how the machine did not keep time since the test began; blank where it did."""

@@ -9,7 +9,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from casebook import FAILED, MISSING, PASSED, ROWS, SKIPPED, Case, changed, page, promised, record, summary, tally
+from casebook import (
+    FAILED,
+    MISSING,
+    PASSED,
+    ROWS,
+    SKIPPED,
+    UNJUDGED,
+    Case,
+    changed,
+    page,
+    promised,
+    record,
+    summary,
+    tally,
+)
 
 pytestmark = pytest.mark.unhurried
 
@@ -56,6 +70,8 @@ def test_row_that_is_not_as_on_the_page_is_found_and_one_that_was_run_in_part_is
     kept = json.loads(json.dumps(record(cases(), FACTS)))["rows"]
     part = {"F05": Case(outcomes={"tests/b.py::test_y": PASSED}), "F22": Case(outcomes={"t": PASSED}), "F27": Case()}
     assert changed(kept, part) == {}
+    part["F05"].outcomes["tests/b.py::test_y"] = UNJUDGED
+    assert changed(kept, part) == {} and part["F05"].outcome == UNJUDGED
     part["F05"].outcomes["tests/b.py::test_y"] = SKIPPED
     part["F22"].outcomes["u"] = PASSED
     part["F30"] = Case(outcomes={"v": PASSED})

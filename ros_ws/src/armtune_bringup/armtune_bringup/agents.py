@@ -97,18 +97,15 @@ def pretrain_agent(
     Raises:
         ValueError: when the data, the encoder or a checkpoint will not do.
     """
-    from armtune_policies.learn.crew import ALONE, device_of
+    from armtune_policies.learn.crew import ALONE
     from armtune_policies.learn.distributed import run
     from armtune_policies.learn.kept import keep_data
     from armtune_policies.learn.offline import OfflineParams, training_digest
     from armtune_policies.learn.pretrain import Pretraining
-    from armtune_policies.learn.settings import recipe_params
     from armtune_policies.learn.tally import table, tally
 
     config, offline = learning.config, OfflineParams.from_mapping(learning.offline)
-    params, seed = recipe_params(learning.recipe, **learning.agent), config.experiment.seed
-    if crew is None:
-        device_of(params.device)  # one that is not there is refused before anything is read
+    params, seed = _params(learning, crew), config.experiment.seed
     frozen, crew = encoder_for(config, params, encoder), crew or ALONE
     data = gathered(config, offline, demos, prior, frozen, on_step, crew)
     agent, replay, embeddings = made(data, params, seed, crew)
@@ -233,3 +230,14 @@ def exported(
     named = {**provenance, "agent": anywhere(agent.params), "offline": asdict(offline)}
     about = About(name, policy.action, policy.observation, embeddings, named)
     return export_actor(folder, agent, frozen, about) if frozen.feature_size else export_pixels(folder, agent, about)
+
+
+def _params(learning: Learning, crew: Alone | None) -> AgentParams:
+    """Return the agent's settings; a GPU that is not there is refused here, before anything is read."""
+    from armtune_policies.learn.crew import device_of
+    from armtune_policies.learn.settings import recipe_params
+
+    params = recipe_params(learning.recipe, **learning.agent)
+    if crew is None:
+        device_of(params.device)
+    return params

@@ -55,7 +55,6 @@ def finetune_agent(
     Raises:
         ValueError: when the agent's training is not there, or of other data or settings.
     """
-    from armtune_policies.learn.crew import device_of
     from armtune_policies.learn.finetune import Practice
     from armtune_policies.learn.replay import Replay
     from armtune_policies.learn.tally import table, tally
@@ -63,7 +62,6 @@ def finetune_agent(
 
     config, policy = learning.config, learning.config.policy
     params, practised, shaken = _params(learning)
-    device_of(params.device)  # one that is not there is refused before anything is read
     frozen = encoder_for(config, params, Path(policy.folder))
     data = gathered(config, shaken, demos, prior, frozen, on_step)
     agent, offline, embeddings = made(data, params, config.experiment.seed)
@@ -111,7 +109,11 @@ def _told(practice: Practice, log: Log, on_step: OnStep) -> Callable[[Counts, bo
 
 
 def _params(learning: Learning) -> tuple[AgentParams, PracticeParams, OfflineParams]:
-    """Return the settings of ``policy.folder``'s agent and of its training, but for what the overrides change."""
+    """Return the settings of ``policy.folder``'s agent and of its training, but for what the overrides change.
+
+    A GPU that is not there is refused here, before anything is read.
+    """
+    from armtune_policies.learn.crew import device_of
     from armtune_policies.learn.finetune import PracticeParams
     from armtune_policies.learn.trained import trained
 
@@ -120,6 +122,7 @@ def _params(learning: Learning) -> tuple[AgentParams, PracticeParams, OfflinePar
     was = trained(manifest, Path(policy.folder), learning.agent, learning.offline)
     if learning.recipe not in ("", was.agent.recipe):
         raise ConfigError(f"agent: the policy was trained by {was.agent.recipe}, got {learning.recipe!r}")
+    device_of(was.agent.device)
     theirs = {"episode_steps": config.task.episode_steps, "seed": config.experiment.seed}
     return was.agent, PracticeParams.from_mapping({**theirs, **learning.practice}), was.offline
 
