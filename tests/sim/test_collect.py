@@ -9,6 +9,7 @@ from armtune_policies.contract import TaskPair
 from armtune_policies.store.episode_reader import read_episode
 from armtune_sim.collect import LINGER_STEPS, collect
 from armtune_sim.env import ArmEnv
+from armtune_sim.settings import SimParams
 from armtune_sim.take import Take
 
 TASK = TaskPair(name="drawer", forward="open the drawer", backward="close the drawer", episode_steps=30)
@@ -62,6 +63,15 @@ def test_episode_begins_where_the_last_one_ended_when_it_keeps_the_scene(env: Ar
     assert ended[0] > 0.05 > ended[1]
     assert seeds[0] == seeds[1] != seeds[2]  # opened, then closed; the third had nothing left to do there
     assert named == [True, False, True], "a seed is named only where it makes the scene"
+
+
+def test_take_ends_when_the_gate_stops_the_arm_and_the_next_is_made(tmp_path: Path) -> None:
+    task = TaskPair(name="lid", forward="put the lid on the pot", backward="take the lid off the pot", episode_steps=60)
+    messy = ArmEnv("lid", episode_steps=60, sim=SimParams(variation=1.0, looks=1.0, distractors=4))
+    takes = collect(messy, task, 2 * [Take("forward")], seed=0, noise=0.35, folder=tmp_path, first_index=20)
+    stopped = next(takes)  # the lid forces the fingers apart, wider than a gripper can be
+    assert messy.gated.is_stopped and not stopped.is_success and read_episode(stopped.path).steps == stopped.steps > 0
+    assert next(takes).is_success and not messy.gated.is_stopped
 
 
 def test_nothing_is_left_when_collecting_is_broken_off(env: ArmEnv, tmp_path: Path, monkeypatch) -> None:

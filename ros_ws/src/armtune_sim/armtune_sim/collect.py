@@ -114,10 +114,13 @@ def keeps_scene(env: ArmEnv, take: Take) -> bool:
 
 
 def _demonstrate(env: ArmEnv, expert: Expert, writer: EpisodeWriter, episode_id: str, limit: int) -> int | None:
-    """Act until it is done and a little longer; return the step that did it, None if none did."""
+    """Act until it is done and a little longer; return the step that did it, None if none did.
+
+    Where the gate stops the arm, which pressed against something, it ends; the arm is lifted home for the next.
+    """
     seen, done_step = env.observe(), None
     for step in range(limit + LINGER_STEPS):
-        if step >= (limit if done_step is None else done_step + 1 + LINGER_STEPS):
+        if env.gated.is_stopped or step >= (limit if done_step is None else done_step + 1 + LINGER_STEPS):
             break
         images, state = read(seen)
         stamp_ns = env.gated.world.time_ns
