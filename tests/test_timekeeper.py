@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone  # beside others it would be starved itself
 TESTS = Path(__file__).parent
 INNER = """
 import os, pathlib, signal, time
