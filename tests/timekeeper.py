@@ -71,12 +71,8 @@ class Timekeeper:
         error = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}" if call.excinfo else ""
         if is_last and not self._kept[item.nodeid] and not any(never.search(error) for never in self._never):
             report.outcome = "skipped"
-            path, line, _ = item.location
-            report.longrepr = (
-                str(path),
-                line or 0,
-                f"{UNJUDGED}, the machine did not keep time: {said}; {error[:200]}",
-            )
+            why = f"{UNJUDGED}, the machine did not keep time: {said}; {error[:200]}"
+            report.longrepr = (*item.location[:2], why)
         return report
 
     def pytest_unconfigure(self) -> None:

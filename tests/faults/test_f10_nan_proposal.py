@@ -35,8 +35,9 @@ def test_each_bad_number_is_refused_whole_and_the_next_good_one_taken(graph: Fau
 
     # The next one once the last was refused: a busy gate reads only the newest of what came.
     with Hand(graph, lambda step: [*((b, {}) for b in bad[refused() :][:1]), (swing(step), {})]) as hand:
-        said = hand.does(8)
+        hand.does(8)
         graph.wait(lambda: refused() >= len(bad), "every bad one refused")
+        said = hand.decisions()
     assert all(d.source == "teleop" for d in said), "the good one after them is taken"
     wrong = [d for d in said if not all(map(math.isfinite, (*d.allowed, *d.proposed)))]
     case.nothing("a number that is not finite commanded", wrong)
