@@ -130,7 +130,7 @@ class Run:
         """
         batch = self.offline.sample(np.random.default_rng(0), JUDGED)
         z = self.agent.nets.projection(batch.seen)
-        mean, log_std = self.agent.nets.actor(z)
+        mean, log_std = self.agent.nets.policy(batch.seen)
         noise = torch.randn((1, *mean.shape), generator=torch.Generator().manual_seed(0))
         q = self.agent.nets.critics(z, sample(mean, log_std, noise)[0]).mean(dim=(0, 1))
         won = batch.mc_return > batch.mc_return.min() + 1e-3

@@ -1,6 +1,6 @@
-"""The networks of the agent: one shared projection, a tanh-Gaussian actor, an ensemble of critics.
+"""The networks of the agent: projections, a tanh-Gaussian actor, an ensemble of critics.
 
-The projection turns what is seen into at most 128 numbers, once per state. A critic's first
+A projection turns what is seen into at most 128 numbers, once per state. A critic's first
 layer is split, ``W [z; a] = W_z z + W_a a``, so thirty actions at one state cost the state's
 part once. An ensemble is a stack of weights and one batched matrix product per layer.
 """
@@ -27,13 +27,17 @@ class Seen(NamedTuple):
     """Observations: ``vector`` (B, D), features then state; ``sentence`` (B,) rows of the table of sentences.
 
     Agents that learn from ``pixels`` see ``image``, uint8 (B, H, W, C), still to be shifted by
-    ``shift`` (B, 2) where that is given.
+    ``shift`` (B, 2) where that is given; ``Networks.look`` puts numbers (B, F) in its place.
     """
 
     vector: Tensor
     sentence: Tensor
     image: Tensor | None = None
     shift: Tensor | None = None
+
+    def detached(self) -> Seen:
+        """Return the same, through which no gradient reaches the network over images."""
+        return self if self.image is None else self._replace(image=self.image.detach())
 
 
 class Projection(nn.Module):
@@ -49,7 +53,7 @@ class Projection(nn.Module):
     def __init__(self, vector_size: int, sentences: Tensor | None, width: int) -> None:
         """``sentences`` float32 (S, E) are the embeddings the data's indices mean; None where there is no language."""
         super().__init__()
-        table = torch.zeros(1, 0) if sentences is None else sentences
+        table = torch.zeros(1, 0) if sentences is None else sentences.clone()
         self.register_buffer("mean", torch.zeros(vector_size))
         self.register_buffer("scale", torch.ones(vector_size))
         self.register_buffer("table", table)

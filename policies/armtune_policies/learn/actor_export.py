@@ -52,9 +52,10 @@ class ActorHead(nn.Module):
     def __init__(self, agent: Agent, scale: ActionScale) -> None:
         super().__init__()
         acts = copy.deepcopy(agent.targets).cpu()  # where ONNX and torch are compared
-        if acts.projection.sentence is None:
+        sees = acts.actor_projection
+        if sees.sentence is None:
             raise ValueError("an agent without sentences cannot be told what to do; give its layout their embeddings")
-        self.projection, self.said, self.actor = acts.projection, acts.projection.sentence, acts.actor
+        self.projection, self.said, self.actor = sees, sees.sentence, acts.actor
         self.register_buffer("centre", torch.from_numpy(scale.centre))
         self.register_buffer("half_range", torch.from_numpy(scale.half_range))
         self.register_buffer("gain", agent.layout.gain)

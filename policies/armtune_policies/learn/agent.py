@@ -26,13 +26,12 @@ from .actor_critic import Actor, Critics, Seen
 from .context import Batch, Context, Draws, Networks
 from .crew import ALONE, Alone, device_of
 from .networks import DECIDED, has_bf16
-from .pixels import Frame, make_projection, moved, ready
+from .pixels import Frame, make_net, make_projection, moved, ready
 from .recipes import RECIPES
 from .safeguard import Safeguard
 from .settings import AgentParams
+from .state_formats import FORMAT, of_today
 
-FORMAT = 1
-"""Of a state; one without the number is of before agents acted by their averages."""
 EXPLODED = 100.0
 """An error of so many times the largest possible return is no error of a value within reach."""
 
@@ -116,7 +115,7 @@ class Agent:
         """Return the sum of all losses, its parts, and the new scales; changes nothing, draws nothing."""
         c = Context(
             self.params, self.nets, self.targets, batch, draws, self.log_alpha.detach().exp(), self.scales,
-            trains_projection=self.recipe.next_value is None, crew=self.crew,
+            actor_trains_net=self.recipe.next_value is None, crew=self.crew,
         )  # fmt: skip
         parts: dict[str, Tensor] = {}
         if self.recipe.next_value is not None:
@@ -155,7 +154,7 @@ class Agent:
     def act(self, seen: Seen, spread: float = 0.0) -> Tensor:
         """Return actions (B, A) in -1..1, on the CPU: the mean, or shaken by ``spread`` of its own deviation."""
         seen = moved(seen, self.device)
-        mean, log_std = self.targets.actor(self.targets.projection(seen))
+        mean, log_std = self.targets.policy(self.targets.look(seen))
         if spread:
             noise = torch.randn(mean.shape, generator=self.generator, device=self.device)
             mean = mean + spread * log_std.exp() * noise
@@ -171,7 +170,8 @@ class Agent:
     def set_scale(self, mean: Tensor, std: Tensor) -> None:
         """Standardise what is seen as these (D,) say."""
         for nets in (self.nets, self.targets):
-            nets.projection.set_scale(mean.to(self.device), std.to(self.device))
+            for projection in (nets.projection, nets.actor_projection):
+                projection.set_scale(mean.to(self.device), std.to(self.device))
 
     def state(self) -> dict[str, Tensor]:
         """Return all that an update reads, by name; views, so copy what you keep."""
@@ -190,7 +190,7 @@ class Agent:
         Raises:
             ValueError: when it is of another layout or other networks.
         """
-        ours, tensors = self.state(), self._of_today(tensors)
+        ours, tensors = self.state(), of_today(tensors, has_critics=self.recipe.next_value is not None)
         moments = {name for name in (*tensors, *ours) if name.startswith("adam.")}
         if wrong := sorted((set(tensors) ^ set(ours)) - moments):
             raise ValueError(f"state of another agent: {wrong[0]!r} is in one of the two only")
@@ -213,20 +213,14 @@ class Agent:
             if found:
                 self.optimiser.state[weight] = {n: t.to(weight.device, copy=True) for n, t in found.items()}
 
-    def _of_today(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return a state whose averages begin at its weights where it was saved before agents acted by them."""
-        counters = tensors.get("counters", torch.empty(0))
-        if len(counters) != 2:  # it has its number
-            return tensors
-        had_none = ("nets.actor.",) if self.recipe.next_value is not None else ("nets.actor.", "nets.projection.")
-        begun = {n.replace("nets", "targets", 1): tensor for n, tensor in tensors.items() if n.startswith(had_none)}
-        return {**tensors, **begun, "counters": torch.cat([counters, torch.tensor([FORMAT])])}
-
     def _networks(self) -> Networks:
         p, lay = self.params, self.layout
-        projection = make_projection(p.pixels, lay.frame, lay.vector_size, lay.sentences, p.projection)
+        net = make_net(p.pixels, lay.frame)
+        projection, own = (make_projection(net, lay.vector_size, lay.sentences, p.projection) for _ in range(2))
         return Networks(
+            net,
             projection,
+            own,
             Actor(projection.width, lay.action_size, p.hidden),
             Critics(p.critics, projection.width, lay.action_size, p.hidden),
             Critics(int(self.recipe.has_value), projection.width, 0, p.hidden),
@@ -234,10 +228,10 @@ class Agent:
 
     def _optimiser(self) -> torch.optim.Optimizer:
         p = self.params
-        actor = list(self.nets.actor.parameters())
+        actor = [*self.nets.actor_projection.parameters(), *self.nets.actor.parameters()]
         mine = {id(weight) for weight in actor}
         others = [weight for weight in self.nets.parameters() if id(weight) not in mine]
-        # Where no critic trains the projection the actor's step size is the one that counts.
+        # Where no critic trains the network over images the actor's step size is the one that counts.
         others_lr = p.critic_lr if self.recipe.next_value is not None else p.actor_lr
         groups = [
             {"params": others, "lr": others_lr},
@@ -251,6 +245,7 @@ class Agent:
 
     def _pairs(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the target weights that follow, and what they follow."""
-        names = ["projection", "actor", *(["critics"] if self.recipe.next_value is not None else [])]
-        follow, lead = ([w for n in names for w in getattr(nets, n).parameters()] for nets in (self.targets, self.nets))
-        return follow, [w.detach() for w in lead]
+        still = ("value.",) if self.recipe.next_value is not None else ("value.", "critics.", "projection.")
+        moving = [name for name, _ in self.nets.named_parameters() if not name.startswith(still)]
+        follow, lead = (dict(nets.named_parameters()) for nets in (self.targets, self.nets))
+        return [follow[name] for name in moving], [lead[name].detach() for name in moving]

@@ -17,6 +17,7 @@ from .actor_critic import Actor, Critics, Projection, Seen, sample
 from .crew import ALONE, Alone
 
 if TYPE_CHECKING:
+    from .pixels import PixelNet
     from .settings import AgentParams
 
 Made = TypeVar("Made")
@@ -51,11 +52,35 @@ class Draws(NamedTuple):
 
 
 class Networks(nn.Module):
-    """The trained networks; ``value`` is IQL's only, and without a critic elsewhere."""
+    """The trained networks; ``value`` is IQL's only, and without a critic elsewhere.
 
-    def __init__(self, projection: Projection, actor: Actor, critics: Critics, value: Critics) -> None:
+    Critics share one projection and train it; the actor has its own, as in DrQ-v2 (Yarats et al. 2022): what tells
+    returns apart need not tell actions apart. A network over images is one for both.
+    """
+
+    def __init__(
+        self, net: PixelNet | None, projection: Projection, actor_projection: Projection, actor: Actor,
+        critics: Critics, value: Critics,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.projection, self.actor, self.critics, self.value = projection, actor, critics, value
+        self.net, self.projection, self.actor_projection = net, projection, actor_projection
+        self.actor, self.critics, self.value = actor, critics, value
+
+    def look(self, seen: Seen) -> Seen:
+        """Return what is seen with its image as numbers (B, F), once for all who see it.
+
+        Raises:
+            ValueError: when there is a network over images and no image.
+        """
+        if self.net is None:
+            return seen
+        if seen.image is None:
+            raise ValueError("an agent with pixels needs images: expected uint8 (B, H, W, C) in what is seen, got none")
+        return seen._replace(image=self.net(seen.image))
+
+    def policy(self, looked: Seen) -> tuple[Tensor, Tensor]:
+        """Return mean and log standard deviation before the tanh, (B, A) each."""
+        return self.actor(self.actor_projection(looked))
 
 
 class once(Generic[Made]):
@@ -83,24 +108,38 @@ class Context:
     """Temperature, without gradient."""
     scales: Tensor
     """Running means of |Q| and of the cloning loss, (2,); 0 before the first update."""
-    trains_projection: bool
-    """Whether the actor's loss trains the projection: only where no critic does."""
+    actor_trains_net: bool
+    """Whether the actor's loss trains the network over images: only where no critic does."""
     crew: Alone = ALONE
     """Who else has rows of this batch."""
     log_pi: Tensor | None = field(default=None, init=False)
 
     @once
+    def seen(self) -> Seen:
+        return self.nets.look(self.batch.seen)
+
+    @once
+    def next_seen(self) -> Seen:
+        with torch.no_grad():
+            return self.nets.look(self.batch.next_seen)
+
+    @once
+    def next_seen_target(self) -> Seen:
+        return self.targets.look(self.batch.next_seen)
+
+    @once
     def z(self) -> Tensor:
-        return self.nets.projection(self.batch.seen)
+        """What the critics see at s, (B, Z)."""
+        return self.nets.projection(self.seen)
 
     @once
     def z_next(self) -> Tensor:
         with torch.no_grad():
-            return self.nets.projection(self.batch.next_seen)
+            return self.nets.projection(self.next_seen)
 
     @once
     def z_next_target(self) -> Tensor:
-        return self.targets.projection(self.batch.next_seen)
+        return self.targets.projection(self.next_seen_target)
 
     @once
     def q_data(self) -> Tensor:
@@ -111,13 +150,13 @@ class Context:
     def q_target_data(self) -> Tensor:
         """The lowest of the target critics asked for what was done, (B,), without gradient."""
         with torch.no_grad():
-            z = self.targets.projection(self.batch.seen)
+            z = self.targets.projection(self.targets.look(self.batch.seen))
             return self.targets.critics(z, self.batch.action[None], self.draws.subset)[:, 0].min(dim=0).values
 
     @once
     def policy(self) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation at s, before the tanh, (B, A) each."""
-        return self.nets.actor(self.z if self.trains_projection else self.z.detach())
+        return self.nets.policy(self.seen if self.actor_trains_net else self.seen.detached())
 
     @once
     def current_actions(self) -> tuple[Tensor, Tensor]:
@@ -130,7 +169,7 @@ class Context:
     def next_actions(self) -> tuple[Tensor, Tensor]:
         """K policy actions at s' and their log densities, without gradient."""
         with torch.no_grad():
-            mean, log_std = self.nets.actor(self.z_next)
+            mean, log_std = self.nets.policy(self.next_seen)
             return sample(mean, log_std, self.draws.next)
 
     def mean_imitated(self, loss: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ head adds those of state and sentence, and goes on as the agent does.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
@@ -18,16 +19,16 @@ from .actor_critic import FAR
 from .actor_export import ActorHead
 from .agent import Agent
 from .export import About, export_pair
-from .pixels import Frame, PixelProjection
+from .pixels import Frame, PixelNet, PixelProjection
 from .scaling import ActionScale
 
 
 class Look(nn.Module):
     """Images, uint8 (N, H, W, 3) per camera in the spec's order, to features (N, width)."""
 
-    def __init__(self, projection: PixelProjection) -> None:
+    def __init__(self, net: PixelNet, projection: PixelProjection) -> None:
         super().__init__()
-        self.net, self.image = projection.net, projection.image
+        self.net, self.image = net, projection.image
 
     def forward(self, *images: Tensor) -> Tensor:
         return self.image(self.net(torch.cat(images, dim=3)))
@@ -51,9 +52,11 @@ def export_pixels(folder: Path, agent: Agent, about: About) -> Manifest:
         ValueError: when the agent does not see what the folder's robot does.
     """
     head, wanted = PixelHead(agent, ActionScale(about.action)), frame_of(about.observation)
-    if not isinstance(head.projection, PixelProjection) or agent.layout.frame != wanted:
+    net = agent.targets.net
+    if net is None or not isinstance(head.projection, PixelProjection) or agent.layout.frame != wanted:
         raise ValueError(f"agent: expected one that learnt from images of {wanted}, got {agent.layout.frame}")
-    return export_pair(folder, Look(head.projection), head, agent.params.projection, about, {})
+    looks = Look(copy.deepcopy(net).cpu(), head.projection)
+    return export_pair(folder, looks, head, agent.params.projection, about, {})
 
 
 def frame_of(seen: ObservationSpec) -> Frame:

@@ -102,40 +102,41 @@ class PixelNet(nn.Sequential):
 
 
 class PixelProjection(Projection):
-    """A projection that sees: a network's numbers, state and sentence to ``z`` (B, width)."""
+    """A projection that sees: the numbers of a network over images, state and sentence to ``z`` (B, width)."""
 
-    def __init__(self, vector_size: int, sentences: Tensor | None, width: int, net: PixelNet) -> None:
+    def __init__(self, vector_size: int, sentences: Tensor | None, width: int, net_size: int) -> None:
         super().__init__(vector_size, sentences, width)
-        self.net, self.image = net, nn.Linear(net.size, width, bias=False)
-
-    def look(self, image: Tensor) -> Tensor:
-        """Return the image's part of the product, (B, width)."""
-        return self.image(self.net(image))
+        self.image = nn.Linear(net_size, width, bias=False)
 
     def drive(self, seen: Seen) -> Tensor:
-        if seen.image is None:
-            raise ValueError("an agent with pixels needs images: expected uint8 (B, H, W, C) in what is seen, got none")
-        return super().drive(seen) + self.look(seen.image)
+        return super().drive(seen) + self.image(seen.image)
 
 
-def make_projection(
-    kind: str, frame: Frame | None, vector_size: int, sentences: Tensor | None, width: int
-) -> Projection:
-    """Return a projection, with a network over images where ``kind`` is not ``none``.
+def make_net(kind: str, frame: Frame | None) -> PixelNet | None:
+    """Return a network over images, None where ``kind`` is ``none``.
 
     Raises:
-        ValueError: for images without a network over them, or the other way about; for width 0 with them or sentences.
+        ValueError: for images without a network over them, or the other way about.
     """
     if (kind == NONE) != (frame is None):
         got = "none" if frame is None else f"{frame.height_px} x {frame.width_px} px"
         raise ValueError(f"agent.pixels={kind}: expected images where it is not none, and only there; got {got}")
+    return None if frame is None else PixelNet(kind, frame)
+
+
+def make_projection(net: PixelNet | None, vector_size: int, sentences: Tensor | None, width: int) -> Projection:
+    """Return a projection, of images too where a network looks at them.
+
+    Raises:
+        ValueError: for width 0 where there are images or sentences.
+    """
     if not width:
-        if frame is not None or sentences is not None:
+        if net is not None or sentences is not None:
             raise ValueError("agent.projection: expected at least 1 where there are images or sentences, got 0")
         return Standardised(vector_size)
-    if frame is None:
+    if net is None:
         return Projection(vector_size, sentences, width)
-    return PixelProjection(vector_size, sentences, width, PixelNet(kind, frame))
+    return PixelProjection(vector_size, sentences, width, net.size)
 
 
 def with_shifts(

@@ -60,7 +60,7 @@ def of_value_net(c: Context) -> Tensor:
 def smoothed(c: Context) -> Tensor:
     """V(s') of the target actor's action, shaken within bounds (TD3)."""
     noise = (c.params.smoothing * c.draws.next[:1]).clamp(-c.params.smoothing_clip, c.params.smoothing_clip)
-    action = (torch.tanh(c.targets.actor(c.z_next_target)[0]) + noise).clamp(-1.0, 1.0)
+    action = (torch.tanh(c.targets.policy(c.next_seen_target)[0]) + noise).clamp(-1.0, 1.0)
     return c.targets.critics(c.z_next_target, action, c.draws.subset).min(dim=0).values[0]
 
 

@@ -35,14 +35,14 @@ class Nets:
     def __init__(self, weights: Mapping[str, Any]) -> None:
         self.w = {name: np.asarray(t, np.float64) for name, t in weights.items()}
 
-    def z(self, vector: Vector, sentence: int) -> Vector:
-        w = self.w
-        spread = zip(vector, w["projection.mean"], w["projection.scale"])
+    def z(self, vector: Vector, sentence: int, whose: str = "projection") -> Vector:
+        w = {key.removeprefix(f"{whose}."): t for key, t in self.w.items() if key.startswith(f"{whose}.")}
+        spread = zip(vector, w["mean"], w["scale"])
         near = [min(max((v - m) / s, -5.0), 5.0) for v, m, s in spread]
-        drive = linear(w["projection.vector.weight"], w["projection.vector.bias"], near)
-        said = linear(w["projection.sentence.weight"], None, w["projection.table"][sentence])
+        drive = linear(w["vector.weight"], w["vector.bias"], near)
+        said = linear(w["sentence.weight"], None, w["table"][sentence])
         drive = [a + b for a, b in zip(drive, said)]
-        out = normed(drive, list(w["projection.norm.weight"]), list(w["projection.norm.bias"]))
+        out = normed(drive, list(w["norm.weight"]), list(w["norm.bias"]))
         return [math.tanh(v) for v in out]
 
     def policy(self, z: Vector) -> tuple[Vector, Vector]:
@@ -101,14 +101,18 @@ class Slow:
     def losses(self, batch: Mapping[str, np.ndarray], draws: Mapping[str, np.ndarray]) -> dict[str, float]:
         self.b, self.d = batch, draws
         self.rows = range(len(batch["reward"]))
-        self.zs = [self.nets.z(list(batch["seen"][i]), int(batch["sentence"][i])) for i in self.rows]
-        self.next_zs = [self.nets.z(list(batch["next_seen"][i]), int(batch["next_sentence"][i])) for i in self.rows]
+        here = [(list(batch["seen"][i]), int(batch["sentence"][i])) for i in self.rows]
+        after = [(list(batch["next_seen"][i]), int(batch["next_sentence"][i])) for i in self.rows]
+        self.zs, self.next_zs = ([self.nets.z(*seen) for seen in rows] for rows in (here, after))
+        self.policies, self.next_policies = (
+            [self.nets.policy(self.nets.z(*seen, "actor_projection")) for seen in rows] for rows in (here, after)
+        )
         return getattr(self, self.p.recipe)()
 
     # recipes
 
     def bc(self) -> dict[str, float]:
-        total = sum(self.b["imitate"][i] * -imitation_density(*self.nets.policy(self.zs[i]), self.b["action"][i])
+        total = sum(self.b["imitate"][i] * -imitation_density(*self.policies[i], self.b["action"][i])
                     for i in self.rows)  # fmt: skip
         return {"actor": total / max(sum(self.b["imitate"]), 1.0)}
 
@@ -130,26 +134,26 @@ class Slow:
         actor = 0.0
         for i, gap in enumerate(gaps):
             weight = min(math.exp(self.p.awr_beta * gap), self.p.awr_most)
-            actor -= weight * imitation_density(*self.nets.policy(self.zs[i]), self.b["action"][i])
+            actor -= weight * imitation_density(*self.policies[i], self.b["action"][i])
         return {"td": td, "value": value, "actor": actor / len(gaps)}
 
     def td3bc(self) -> dict[str, float]:
         clip, size = self.p.smoothing_clip, range(self.b["action"].shape[1])
 
         def next_value(i: int) -> float:
-            z = self.target_z("next_", i)
+            z, own = (self.target_z("next_", i, whose) for whose in ("projection", "actor_projection"))
             noise = [min(max(self.p.smoothing * self.d["next"][0][i][a], -clip), clip) for a in size]
-            mean = self.targets.policy(z)[0]
+            mean = self.targets.policy(own)[0]
             action = [min(max(math.tanh(m) + n, -1.0), 1.0) for m, n in zip(mean, noise)]
             return min(self.targets.q(int(n), z, action) for n in self.d["subset"])
 
-        actions = [[math.tanh(m) for m in self.nets.policy(z)[0]] for z in self.zs]
+        actions = [[math.tanh(m) for m in mean] for mean, _ in self.policies]
         return {"td": self.td(next_value), "actor": self.q_and_cloning(actions, actions, [0.0] * len(actions), 0.0)}
 
     # their parts
 
-    def target_z(self, which: str, i: int) -> Vector:
-        return self.targets.z(list(self.b[f"{which}seen"][i]), int(self.b[f"{which}sentence"][i]))
+    def target_z(self, which: str, i: int, whose: str = "projection") -> Vector:
+        return self.targets.z(list(self.b[f"{which}seen"][i]), int(self.b[f"{which}sentence"][i]), whose)
 
     def target_q_data(self, i: int) -> float:
         z = self.target_z("", i)
@@ -163,7 +167,7 @@ class Slow:
         return total / len(self.rows)
 
     def soft_next(self, i: int) -> float:
-        z, policy = self.target_z("next_", i), self.nets.policy(self.next_zs[i])
+        z, policy = self.target_z("next_", i), self.next_policies[i]
         best = (-math.inf, 0.0)
         for noise in self.d["next"] if self.p.max_target_backup else self.d["next"][:1]:
             action, log_pi = drawn(*policy, noise[i])
@@ -173,8 +177,8 @@ class Slow:
     def conservative(self, is_calibrated: bool) -> float:
         total, size = 0.0, self.b["action"].shape[1]
         for i in self.rows:
-            drawn_here = [drawn(*self.nets.policy(self.zs[i]), noise[i]) for noise in self.d["current"]]
-            drawn_next = [drawn(*self.nets.policy(self.next_zs[i]), noise[i]) for noise in self.d["next"]]
+            drawn_here = [drawn(*self.policies[i], noise[i]) for noise in self.d["current"]]
+            drawn_next = [drawn(*self.next_policies[i], noise[i]) for noise in self.d["next"]]
             for n in range(self.p.critics):
                 terms = [self.nets.q(n, self.zs[i], a[i]) - math.log(0.5**size) for a in self.d["random"]]
                 for action, log_pi in (*drawn_here, *drawn_next):
@@ -184,10 +188,9 @@ class Slow:
         return self.p.cql_weight * total / len(self.rows)
 
     def soft_actor(self) -> dict[str, float]:
-        policies = [self.nets.policy(z) for z in self.zs]
-        pairs = [drawn(*policies[i], self.d["current"][0][i]) for i in self.rows]
+        pairs = [drawn(*self.policies[i], self.d["current"][0][i]) for i in self.rows]
         log_pis = [log_pi for _, log_pi in pairs]
-        means = [[math.tanh(m) for m in mean] for mean, _ in policies]
+        means = [[math.tanh(m) for m in mean] for mean, _ in self.policies]
         actor = self.q_and_cloning([a for a, _ in pairs], means, log_pis, self.alpha)
         target = self.p.entropy * self.b["action"].shape[1]
         return {"actor": actor, "temperature": -self.alpha * (sum(log_pis) / len(log_pis) + target)}

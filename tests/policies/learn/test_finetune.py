@@ -253,7 +253,7 @@ def practise_seeing(folder: Path | None = None, warmup_steps: int = 0, **params:
 
 def test_frames_acted_on_are_the_frames_stored_each_of_them_once() -> None:
     practice, seen = practise_seeing(warmup_steps=100), []  # no updates: the network sees what is acted on, only
-    practice.agent.targets.projection.net.register_forward_pre_hook(lambda net, images: seen.append(images[0].numpy()))
+    practice.agent.targets.net.register_forward_pre_hook(lambda net, images: seen.append(images[0].numpy()))
     counts, online = practice.run(), practice.online
     assert np.array_equal(np.concatenate(seen), online.frames(online.usable, "top"))
     assert np.ptp(online.frames(online.usable, "top"), axis=0).any(), "all frames are alike"

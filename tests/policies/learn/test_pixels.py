@@ -95,9 +95,9 @@ def gradients(agent: Agent, with_actor: bool) -> list[torch.Tensor]:
     batch = ready(replay.sample(np.random.default_rng(0), 16), 1, agent.device)
     agent.generator.manual_seed(0)
     total, _, _ = agent.losses(batch, agent.draw(16), with_actor)
-    projection = agent.nets.projection
-    assert isinstance(projection, PixelProjection)
-    return list(torch.autograd.grad(total, [*projection.net.parameters(), *projection.image.parameters()]))
+    net, projection = agent.nets.net, agent.nets.projection
+    assert net is not None and isinstance(projection, PixelProjection)
+    return list(torch.autograd.grad(total, [*net.parameters(), *projection.image.parameters()]))
 
 
 @pytest.mark.parametrize("recipe", ["calql", "iql", "rlpd", "td3bc"])
@@ -109,9 +109,25 @@ def test_critics_alone_train_the_network_over_images(recipe: str) -> None:
 
 def test_targets_see_by_a_network_that_follows() -> None:
     agent, replay = make("calql", 2, 0, tau=0.25)
-    old, new = agent.targets.projection.net[0].conv.weight.clone(), agent.nets.projection.net[0].conv.weight
+    assert agent.targets.net is not None and agent.nets.net is not None
+    old, new = agent.targets.net[0].conv.weight.clone(), agent.nets.net[0].conv.weight
     agent.update(replay.sample(np.random.default_rng(0), 16))
-    torch.testing.assert_close(agent.targets.projection.net[0].conv.weight, torch.lerp(old, new.detach(), 0.25))
+    torch.testing.assert_close(agent.targets.net[0].conv.weight, torch.lerp(old, new.detach(), 0.25))
+
+
+def test_state_whose_network_lay_in_the_projection_is_read() -> None:
+    agent, replay = make("calql", 2, 0)
+    other, _ = make("calql", 3, 0)
+    agent.update(replay.sample(np.random.default_rng(0), 16))
+    now = {n: t.clone() for n, t in agent.state().items() if ".actor_projection." not in n}
+    old = {n.replace("nets.net.", "nets.projection.net.").replace("targets.net.", "targets.projection.net."): t
+           for n, t in now.items()}  # fmt: skip
+    old["counters"][2] = 1
+    other.restore(old)
+    for ours, theirs in ((other.nets, agent.nets), (other.targets, agent.targets)):
+        assert ours.net is not None and theirs.net is not None
+        assert all(map(torch.equal, ours.net.parameters(), theirs.net.parameters()))
+        assert all(map(torch.equal, ours.actor_projection.parameters(), theirs.projection.parameters()))
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -136,8 +136,10 @@ def test_critics_move_as_finite_differences_of_the_penalty_say(recipe: str) -> N
 def test_actor_moves_as_finite_differences_say(recipe: str) -> None:
     agent = make(recipe, scale_rate=1e-4)
     agent.scales = torch.tensor([1e9, 1e9])  # so large that this batch does not move them: they have no gradient
-    ours, numeric = slopes(agent, agent.nets.actor, "actor")
-    assert numeric != 0.0 and ours == pytest.approx(numeric, rel=1e-3)
+    for net in (agent.nets.actor, agent.nets.actor_projection):
+        agent.nets.zero_grad()
+        ours, numeric = slopes(agent, net, "actor")
+        assert numeric != 0.0 and ours == pytest.approx(numeric, rel=1e-3)
 
 
 @pytest.mark.parametrize("recipe", NAMES)
@@ -145,7 +147,19 @@ def test_every_trained_weight_gets_a_gradient(recipe: str) -> None:
     agent = make(recipe)
     agent.losses(batch(rows=64), agent.draw(64))[0].backward()
     idle = {name for name, w in agent.nets.named_parameters() if w.numel() and (w.grad is None or not w.grad.any())}
-    assert not {name for name in idle if recipe != "bc" or not name.startswith("critics")}
+    assert not {name for name in idle if recipe != "bc" or not name.startswith(("critics", "projection"))}
+
+
+@pytest.mark.parametrize("recipe", ["calql", "iql", "rlpd", "td3bc"])
+def test_actor_and_critics_see_by_projections_of_their_own(recipe: str) -> None:
+    agent = make(recipe)
+    draws, found = agent.draw(ROWS), []
+    for with_actor in (True, False):
+        agent.nets.zero_grad()
+        agent.losses(batch(), draws, with_actor)[0].backward()
+        found.append([w.grad.clone() for w in agent.nets.projection.parameters()])
+        assert with_actor == any(w.grad is not None for w in agent.nets.actor_projection.parameters())
+    assert all(map(torch.equal, *found))
 
 
 def test_networks_pass_gradcheck_in_float64() -> None:
@@ -274,7 +288,7 @@ def test_what_acts_is_a_running_mean_of_what_learns(recipe: str) -> None:
         before = {name: w.clone() for name, w in agent.targets.named_parameters()}
         agent.update(batch(step))
         for name, mean in agent.targets.named_parameters():
-            if name.startswith(("actor.", "projection.")):
+            if name.startswith(("actor.", "actor_projection.")):
                 now = dict(agent.nets.named_parameters())[name]
                 torch.testing.assert_close(mean, torch.lerp(before[name], now.detach(), 0.25))
     acted = agent.act(batch(0).seen)
@@ -293,6 +307,19 @@ def test_mean_of_a_state_that_has_none_begins_at_its_weights(recipe: str) -> Non
     assert other.updates == 1 and all(map(torch.equal, other.targets.actor.parameters(), agent.nets.actor.parameters()))
     kept = agent.nets if recipe == "bc" else agent.targets
     assert all(map(torch.equal, other.targets.projection.parameters(), kept.projection.parameters()))
+
+
+def test_actor_of_a_state_that_shared_a_projection_begins_with_that() -> None:
+    agent, other = make("calql"), make("calql")
+    agent.update(batch(0))
+    old = {n: t.clone() for n, t in agent.state().items() if ".actor_projection." not in n}
+    old["counters"][2] = 1
+    other.restore(old)
+    for nets, theirs in ((other.nets, agent.nets), (other.targets, agent.targets)):
+        assert all(map(torch.equal, nets.actor_projection.parameters(), theirs.projection.parameters()))
+        assert all(map(torch.equal, nets.projection.parameters(), theirs.projection.parameters()))
+    assert other.updates == 1 and not other.optimiser.state
+    assert np.isfinite(float(other.update(batch(1))["td"]))
 
 
 @pytest.mark.fault("F31", "L5")
