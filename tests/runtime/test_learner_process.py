@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from casebook import Case
 
@@ -33,6 +34,11 @@ tell(event="ready")
 sys.stdin.readline()
 time.sleep(60)
 """
+BURNS = """
+tell(event="ready")
+sys.stdin.readline()
+while True: pass
+"""
 FAILS = """
 print("not an event", flush=True)
 tell(event="ready")
@@ -51,10 +57,12 @@ def program(text: str) -> subprocess.Popen[str]:
 class Held:
     """A learner process of given programs, or jobs, one after another; time passes only when told."""
 
-    def __init__(self, *texts: str | dict[str, Any], restarts: int = 3, refit_every: int = 1) -> None:
+    def __init__(
+        self, *texts: str | dict[str, Any], restarts: int = 3, refit_every: int = 1, hang_s: float = 60.0
+    ) -> None:
         self.clock, self.starts, self.offers = ManualClock(1), 0, list[Offer]()
         self._texts = texts
-        self.learner = LearnerProcess(self._start, self.clock, restarts, hang_s=60.0, refit_every=refit_every)
+        self.learner = LearnerProcess(self._start, self.clock, restarts, hang_s, refit_every)
 
     def _start(self) -> subprocess.Popen[str]:
         self.starts += 1
@@ -76,7 +84,7 @@ class Held:
 def hold() -> Iterator[Callable[..., Held]]:
     held: list[Held] = []
 
-    def make(*texts: str | dict[str, Any], **settings: int) -> Held:
+    def make(*texts: str | dict[str, Any], **settings: Any) -> Held:
         held.append(Held(*texts, **settings))
         return held[-1]
 
@@ -165,6 +173,20 @@ def test_learner_is_ended_and_started_again_when_it_hangs(hold) -> None:
     assert "no sign for 60 s" in held.learner.trouble
     held.clock.advance(1)
     held.until(lambda: bool(held.offers))
+
+
+def test_learner_that_others_keep_from_working_is_ended_once_it_has_had_its_time(hold) -> None:
+    held = hold(BURNS, hang_s=2.0)
+    held.learner.finished("run-00000")
+    held.until(held.is_state("refitting"))
+    burner = psutil.Process(held.learner.pid)
+    held.until(lambda: burner.cpu_times().user > 0.1)
+    held.clock.advance(3)
+    assert held.learner.poll() == [] and held.learner.state == "refitting"
+    held.until(lambda: burner.cpu_times().user > 2.1, patience_s=60.0)
+    held.clock.advance(3)
+    held.until(held.is_state("ended"))
+    assert "no sign for 2 s" in held.learner.trouble
 
 
 @pytest.mark.fault("F29")

@@ -13,12 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+import psutil
+
 from armtune_policies.contract import Clock
 
 from .settings import LearnerNodeParams
 
 PAUSE_NS = 1_000_000_000
 """Between the end of one process and the start of the next."""
+STARVED = 0.01
+"""The share of a processor that tells one that others keep from working from one that hangs."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class LearnerProcess:
 
     With ``refit_every`` 0 each finished episode is asked for by itself, in order (the recipe ``online``). A process
     that ends, or gives no sign for ``hang_s`` while it works, is started again at most ``restarts`` times; a request
-    it left unanswered is asked again. One that refuses its job is given up.
+    it left unanswered is asked again. Where others have the processor, ``hang_s`` is of its own time: a start can
+    take minutes there, and one that is ended for it never comes to its end. One that refuses its job is given up.
     """
 
     def __init__(
@@ -74,7 +79,8 @@ class LearnerProcess:
         self._restarts_left, self._hang_ns, self._every = restarts, round(hang_s * 1e9), refit_every
         self._process: subprocess.Popen[str] | None = None
         self._heard: deque[str] = deque(maxlen=1000)
-        self._sign_ns = self._ended_ns = 0
+        self._look_ns = self._ended_ns = 0
+        self._sign_cpu_s = self._look_cpu_s = 0.0
         self._is_ready = False
         self._episodes: list[str] = []
         self._asked = ""
@@ -122,7 +128,7 @@ class LearnerProcess:
                 self._ended("the learner refused its job; its log says why", restarts=0)
             else:
                 self._ended(f"the learner ended with code {code}", self._restarts_left)
-        elif (self._asked or not self._is_ready) and self._clock.now_ns() - self._sign_ns > self._hang_ns:
+        elif (self._asked or not self._is_ready) and self._hangs():
             self._process.kill()
             self._process.wait(timeout=5)
             self._ended(f"the learner gave no sign for {self._hang_ns / 1e9:g} s", self._restarts_left)
@@ -160,7 +166,8 @@ class LearnerProcess:
         except (ValueError, KeyError, AttributeError, TypeError):
             self.trouble = f"the learner said {line[:80]!r}, expected one JSON event a line"
             return None
-        self._sign_ns, self.last = self._clock.now_ns(), event
+        self._signed()
+        self.last = event
         self.trouble = event.get("reason", "" if kind == "offer" else self.trouble)
         if kind == "ready":
             self._is_ready, self.state = True, "waiting"
@@ -180,7 +187,7 @@ class LearnerProcess:
             return
         self._heard = deque(maxlen=1000)
         self._process, self._is_ready, self.state = self._start(), False, "starting"
-        self._sign_ns = self._clock.now_ns()
+        self._signed()
         threading.Thread(target=_hear, args=(self._process.stdout, self._heard), daemon=True).start()
 
     def _ended(self, why: str, restarts: int) -> None:
@@ -190,13 +197,36 @@ class LearnerProcess:
         self.state = "ended" if restarts > 0 else "given up"
 
     def _ask(self, episode_id: str) -> None:
-        self._asked, self.state, self._sign_ns = episode_id, "refitting", self._clock.now_ns()
+        self._asked, self.state = episode_id, "refitting"
+        self._signed()
         try:
             if self._process is not None and self._process.stdin is not None:
                 self._process.stdin.write(json.dumps({"episode_id": episode_id}) + "\n")
                 self._process.stdin.flush()
         except OSError as why:
             self.trouble = f"the learner does not listen: {why}"  # poll sees its end and starts it again
+
+    def _signed(self) -> None:
+        self._look_ns = self._clock.now_ns()
+        self._sign_cpu_s = self._look_cpu_s = _cpu_s(self._process)
+
+    def _hangs(self) -> bool:
+        """Whether it gave no sign for ``hang_s``, of which it worked for nearly nothing, or for all of it."""
+        if (now_ns := self._clock.now_ns()) - self._look_ns <= self._hang_ns:
+            return False
+        cpu_s, hang_s = _cpu_s(self._process), self._hang_ns / 1e9
+        is_still = cpu_s - self._look_cpu_s < STARVED * hang_s
+        self._look_ns, self._look_cpu_s = now_ns, cpu_s
+        return is_still or cpu_s - self._sign_cpu_s >= hang_s
+
+
+def _cpu_s(process: subprocess.Popen[str] | None) -> float:
+    """Return how long a process has had a processor; 0 for one that is gone."""
+    try:
+        used = psutil.Process(process.pid).cpu_times() if process is not None else None
+    except psutil.Error:
+        return 0.0
+    return used.user + used.system if used is not None else 0.0
 
 
 def _hear(lines: IO[str], heard: deque[str]) -> None:

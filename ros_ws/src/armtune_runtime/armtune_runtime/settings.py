@@ -107,7 +107,7 @@ class LearnerParams(Checked):
     batch: int = num(128, low=2, high=4096, doc="rows per gradient step")
     learning_rate: float = num(3e-4, low=1e-6, high=1e-1, doc="step size of the optimiser")
     pause_unknown: int = num(3, low=1, high=1000, doc="no refit after so many last steps of unknown reward")
-    hang_s: float = num(60.0, low=1.0, high=600.0, doc="no sign of progress for this long: ended and started again")
+    hang_s: float = num(60.0, low=1.0, high=600.0, doc="no sign in so much time of its own: ended and started again")
     restarts: int = num(3, low=0, high=100, doc="how often a dead learner is started again in a run")
     memory_mb: int = num(8192, low=1024, high=1_048_576, doc="address space of the learner process")
     nice: int = num(10, low=0, high=19, doc="how far the learner steps back for control")
