@@ -15,7 +15,7 @@ from armtune_policies.contract import DIRECTIONS, ConfigError
 from armtune_policies.store.files import write_json, write_whole
 from armtune_policies.store.manifest import training_folder as training_folder
 
-from .compose import compose, config_hash, override_value
+from .compose import compose, config_hash, set_apart
 from .settings import Config
 
 if TYPE_CHECKING:
@@ -55,15 +55,12 @@ def read_overrides(overrides: Sequence[str]) -> Learning:
     Raises:
         ConfigError: one sentence that names what is wrong.
     """
-    groups: dict[str, dict[str, Any]] = {"agent": {}, "offline": {}, "practice": {}, "logs": {}}
+    groups, others = set_apart(overrides, "agent", "offline", "practice", "logs")
     recipe, rest = "", []
-    for override in overrides:
-        name, equals, value = override.partition("=")
-        group, _, key = name.partition(".")
+    for override in others:
+        group, equals, value = override.partition("=")
         if not equals or group not in groups:
             rest.append(override)
-        elif key:
-            groups[group][key] = override_value(override)
         elif group == "agent":
             recipe = value
         else:

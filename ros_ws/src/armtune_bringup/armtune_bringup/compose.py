@@ -109,14 +109,26 @@ def _checked(override: str, root: Path) -> str:
     return f"++{override}"  # a value the group's file leaves at its default may be set, too
 
 
-def override_value(override: str) -> Any:
-    """Return the value of an override that no config group takes, read as Hydra reads all others.
-
-    YAML, which the group's files are, takes ``3e-4`` for a word.
+def set_apart(overrides: Sequence[str], *groups: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return what ``<group>.<setting>=value`` says, by group and setting, for groups no config has; and the others.
 
     Raises:
-        ConfigError: naming the override, when it has no value.
+        ConfigError: naming the override whose value cannot be read.
     """
+    found: dict[str, dict[str, Any]] = {group: {} for group in groups}
+    others = []
+    for override in overrides:
+        name, equals, _ = override.partition("=")
+        group, _, setting = name.partition(".")
+        if equals and setting and group in found:
+            found[group][setting] = _value(override)
+        else:
+            others.append(override)
+    return found, others
+
+
+def _value(override: str) -> Any:
+    """Return an override's value, read as Hydra reads all others: YAML takes ``3e-4`` for a word."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

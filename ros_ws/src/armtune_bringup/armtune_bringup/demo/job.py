@@ -36,7 +36,7 @@ ALWAYS = (
 """It practises on one table, and is measured on it; what was demonstrated is of others, in the same light."""
 ANEW = (
     "experiment.demos=10", "experiment.failures=10", "agent=calql", "agent.critics=2", "agent.hidden=[128,128]",
-    "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true", "agent.bc_weight=0.1", "agent.resets_optimiser=false",
+    "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true", "agent.actor_lr=1e-3", "agent.resets_optimiser=false",
     "offline.updates=10000",
 )  # fmt: skip
 """How an agent is trained: the settings of the drawer's study in docs/results.md, and of the agent that is shipped."""

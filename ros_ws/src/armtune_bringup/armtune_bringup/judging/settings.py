@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from armtune_bringup.compose import compose, override_value
+from armtune_bringup.compose import compose, set_apart
 from armtune_bringup.settings import Config
 from armtune_policies.contract import DIRECTIONS, ConfigError
 from armtune_policies.reward.calibrate import CalibrationParams
@@ -47,19 +47,16 @@ def read_overrides(overrides: Sequence[str]) -> Judging:
     Raises:
         ConfigError: one sentence that names what is wrong.
     """
-    groups: dict[str, dict[str, Any]] = {"fit": {}, "label": {}, "calibration": {}}
+    groups, others = set_apart(overrides, "fit", "label", "calibration")
     seed, rest = None, []
-    for override in overrides:
+    for override in others:
         name, _, value = override.partition("=")
-        group, dot, key = name.partition(".")
-        if name == "seed":
-            if not value.isdecimal():
-                raise ConfigError(f"override {override!r}: expected a whole number, as in seed=3")
-            seed = int(value)
-        elif dot and group in groups:
-            groups[group][key] = override_value(override)
-        else:
+        if name != "seed":
             rest.append(override)
+        elif value.isdecimal():
+            seed = int(value)
+        else:
+            raise ConfigError(f"override {override!r}: expected a whole number, as in seed=3")
     label, calibration = (
         LabelParams.from_mapping(groups["label"]),
         CalibrationParams.from_mapping(groups["calibration"]),
