@@ -37,6 +37,7 @@ class OnlinePupil(Pupil):
         if job.prior_folder and not job.demos_folder:
             raise ConfigError("learner.prior_folder: expected experiment.demos_folder beside it; leave both blank to "
                               "learn from what the training kept, prior data among it")  # fmt: skip
+        self._versions: dict[Path, str] = {}
         data = [Path(folder) for folder in (job.demos_folder, job.prior_folder) if folder]
         self._learner = OnlineLearner(
             Path(job.policy_folder), data, job.action, job.observation, job.run / FOLDER, job.utd, job.failures,
@@ -144,11 +145,15 @@ class OnlinePupil(Pupil):
 
     def _folder_of(self, version: str) -> Path | None:
         """Return where a policy of this run is: one of our heads, or the one it began with; None for any other."""
-        for folder in self._heads():
-            if load_manifest(folder).version == version:
-                return folder.resolve()
-        first = Path(self.job.policy_folder).resolve()
-        return first if load_manifest(first).version == version else None
+        first = Path(self.job.policy_folder)
+        found = (folder.resolve() for folder in (*self._heads(), first) if self._version(folder) == version)
+        return next(found, None)
+
+    def _version(self, folder: Path) -> str:
+        """Return what a model is called, its files verified once: there are thousands in a week, and none changes."""
+        if folder not in self._versions:
+            self._versions[folder] = load_manifest(folder).version
+        return self._versions[folder]
 
 
 def run_of(episode_id: str) -> str:
