@@ -57,7 +57,7 @@ NAMES = {
 DEFAULTS = (
     "sim.variation=1.0", "experiment.demos=50", "experiment.failures=10", "experiment.recoveries=20", "agent=calql",
     "agent.critics=2", "agent.hidden=[128,128]", "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true",
-    "agent.bc_weight=0.1", "agent.resets_optimiser=false", "offline.updates=20000", "camera=sim_wrist",
+    "agent.resets_optimiser=false", "offline.updates=20000", "camera=sim_wrist",
     "policy.cameras=[front,wrist]", "recorder.evidence=false",
 )  # fmt: skip
 """Settings that an override may change: those of docs/results.md."""

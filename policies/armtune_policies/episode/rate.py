@@ -18,4 +18,5 @@ def wilson(successes: int, count: int) -> tuple[float, float]:
     rate, square = successes / count, Z_95 * Z_95 / count
     centre = (rate + square / 2) / (1 + square)
     half = Z_95 / (1 + square) * math.sqrt(rate * (1 - rate) / count + square / (4 * count))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
+    return min(low, rate), max(high, rate)  # rounding left the rate of 50 of 50 outside

@@ -19,7 +19,11 @@ def test_wilson_agrees_with_published_values() -> None:
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_holds_the_rate_and_stays_within_0_and_1(case: tuple[int, int]) -> None:
     low, high = wilson(*case)
-    assert 0.0 <= low <= case[0] / case[1] + 1e-12 and case[0] / case[1] <= high + 1e-12 and high <= 1.0
+    assert 0.0 <= low <= case[0] / case[1] <= high <= 1.0
+
+
+def test_a_rate_of_1_is_not_above_its_interval_for_rounding() -> None:
+    assert wilson(50, 50)[1] == 1.0
 
 
 @pytest.mark.parametrize("case", [(1, 0), (2, 1), (-1, 3)])
