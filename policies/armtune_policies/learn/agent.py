@@ -9,7 +9,7 @@
 Critics and actor step together, from the same parameters, in one backward pass: what they
 share is computed once (as in the code released with Cal-QL and WSRL). What acts, and what is
 exported, are the targets, a running mean of the weights (Polyak and Juditsky 1992): a single
-checkpoint is a draw (``docs/results.md``).
+checkpoint is a draw (``docs/results-before.md``).
 """
 
 from __future__ import annotations
