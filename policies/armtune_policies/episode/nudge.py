@@ -14,7 +14,8 @@ Floats = npt.NDArray[np.floating]
 
 BEHIND_M, LANE_M, LANES = 0.06, 0.025, (2, -2, 1, -1, 0)
 """A lane begins so far behind where it was tried; lanes are so far apart, a hand's width, and come in this order. A
-policy that fails is mistaken by 5 cm in the middle; three lanes brought the thing back less often (docs/results-before.md)."""
+policy that fails is mistaken by 5 cm in the middle; three lanes brought the thing back less often
+(docs/results-before.md)."""
 SHORT_M = 0.01
 ABOVE_M = 0.08
 """The hand comes down and leaves from so high, beside what stands there."""
