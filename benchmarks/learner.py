@@ -37,7 +37,7 @@ OURS = {"eager": {"bf16": False, "compiled": False}, "compiled": {"bf16": False,
         "bf16": {"bf16": True, "compiled": False}}  # fmt: skip
 DIFFERENCES = """\
 What differs. 24d: nobody projects what is seen. real: ours projects features, state and sentence onto 128 numbers, once
-for the actor and once for all critics; the peers have no such layer, each network reads all 487. d3rlpy: LayerNorm comes
+for the actor and once for all critics; the peers have no such layer, each reads all 487. d3rlpy: LayerNorm comes
 after the ReLU, all target critics are asked (ours and JAX: two, in SAC), Cal-QL's target is of the mean action. Cal-QL:
 the state's part of the first layer is made once for all 30 actions in ours. Nobody's draw of a batch is left out."""
 
