@@ -60,7 +60,7 @@ DEFAULTS = (
     "agent.resets_optimiser=false", "offline.updates=20000", "camera=sim_wrist",
     "policy.cameras=[front,wrist]", "recorder.evidence=false",
 )  # fmt: skip
-"""Settings that an override may change: those of docs/results.md."""
+"""Settings that an override may change: those of the first studies (docs/results-before.md), the recipe's actor."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -28,7 +28,8 @@ def of_today(tensors: Mapping[str, Tensor], has_critics: bool) -> Mapping[str, T
     return {**found, "counters": torch.cat([counters[:2], torch.tensor([FORMAT])])}
 
 
-def _parted(tensors: Mapping[str, Tensor]):
+def _parted(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Yield tensors by the names of today: the critics' projection once more for the actor, the network beside both."""
     for name, tensor in tensors.items():
         whose, _, rest = name.partition(".projection.")
         if rest.startswith("net."):
