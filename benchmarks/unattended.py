@@ -8,10 +8,10 @@ The graph of ``armtune demo`` in lockstep, with the agent and the judge that are
 it learns online on one table, and helps itself but for another scene or an arm that pressed, as in ``bench practice``.
 One after another, drawn by the seed, every kind once a round: what learns is killed, its node is killed, every other
 node stands still for a moment; where time waits for all, that is what a camera that stalls, a judge that hangs and a
-line that is cut come to. ``minutes=90`` is of control steps; with ways home and nudges the arm's time was twice as much to
-2.4 times in shorter runs, so these are three hours or more. Between two faults nothing happens for ``pause_s=15`` in the
-mean, of the wall's time. The run is kept below ``folder`` (``logs/upsets.csv`` says what happened when), where the same
-command goes on.
+line that is cut come to. ``minutes=90`` is of control steps; the arm's time, ways home and nudges in it, was 2.0 to
+2.4 times as much in shorter runs, so these are three hours or more. Between two faults nothing happens for
+``pause_s=15`` in the mean, of the wall's time. The run is kept below ``folder`` (``logs/upsets.csv`` says what happened
+when), where the same command goes on.
 
 Judged at the end: by the arm's own log and the oracle of the fault tests, whether any limit was broken; by the files,
 whether each step that was counted is there, each file whole, and no node fell over; whether a process grew; and the
