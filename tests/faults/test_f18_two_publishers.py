@@ -35,12 +35,10 @@ def test_arm_holds_until_one_remains_when_two_publish_proposals(graph: FaultStac
 
 def test_arm_stops_when_a_second_gate_is_started(graph: FaultStack, case: Case, tmp_path: Path) -> None:
     case.by("a second gate_node")
-    mine = graph.gate.last.boot_id
+    mine, started_ns = graph.gate.last.boot_id, time.monotonic_ns()
     process = graph.twin("gate_node", tmp_path)
     try:
-        since_ns = graph.gate.first(
-            time.monotonic_ns() - 10**10, lambda g: g.boot_id == mine and DOUBLED in g.reasons, 20.0
-        )[0]
+        since_ns = graph.gate.first(started_ns, lambda g: g.boot_id == mine and DOUBLED in g.reasons, 20.0)[0]
         rested_ns = graph.rest_ns(since_ns)
         graph.stays(rested_ns, 0.5)
         case.nothing("moves between two gates", graph.log.moved_rad(rested_ns, time.monotonic_ns()) > 0.01)
