@@ -16,21 +16,20 @@ thing broken, with exit code 1. Other words are overrides of the config; without
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from armtune_policies.store.episode_reader import list_episodes, read_episode
+from benchmarks._upsets import CHILD, HANG, KILL, SAMPLE_S, Growth, Upset, struck, upsets
 from benchmarks._words import read_words
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ if TYPE_CHECKING:
     from fixtures.teleop import JoyHand
 
 ROOT = Path(__file__).resolve().parents[1]
-LASTS_S, PAUSE_S = (0.3, 2.5), (0.5, 4.0)
-LATE_S, LOOK_S, SAMPLE_S = 0.5, 300.0, 60.0
-HANG, KILL, CHILD = "SIGSTOP of ", "kill -9 of ", "kill -9 of what learns"
+LATE_S, LOOK_S = 0.5, 300.0
 TAKEOVER, STOPPED, ESTOP = "a person takes over", "a person stops the arm", "the e-stop is pressed"
 CAMERA = ("camera.stall", "camera.freeze", "camera.corrupt", "camera.black", "camera.future")
 JOINTS = ("joints.stall", "joints.freeze", "joints.nan", "joints.drop_name", "joints.shuffle")
@@ -60,25 +57,6 @@ ATTENDED = ("teleop=joy", "console=local", "console.port=8798", "camera.rate_hz=
             "camera.height_px=240")  # fmt: skip
 KEEPS = ("recorder_node", "episode_node")
 """Who keeps steps, and who says how far an episode was judged: its file ends there where nobody announced its end."""
-GREW_MB, GREW_FILES = 64.0, 32
-"""What a process may hold more, from its first sample to its newest."""
-
-
-@dataclass(frozen=True)
-class Upset:
-    """One fault: what, for how long, and how long nothing happens after it."""
-
-    kind: str
-    lasts_s: float
-    pause_s: float
-
-
-def upsets(seed: int, kinds: Sequence[str] = KINDS) -> Iterator[Upset]:
-    """Draw faults without end, every kind once in each round."""
-    rng = np.random.default_rng(seed)
-    while True:
-        for index in rng.permutation(len(kinds)):
-            yield Upset(kinds[index], float(rng.uniform(*LASTS_S)), float(rng.uniform(*PAUSE_S)))
 
 
 class Soaked(NamedTuple):
@@ -89,33 +67,6 @@ class Soaked(NamedTuple):
     counts: dict[str, int]
     broken: list[str]
     unheard: list[tuple[int, int]]
-
-
-class Growth:
-    """What each process held when it was first looked at, and holds now."""
-
-    def __init__(self) -> None:
-        self._first: dict[int, tuple[float, int]] = {}
-
-    def look(self, pids: Mapping[str, int]) -> list[str]:
-        """Return whose memory or open files grew."""
-        found = []
-        for name, pid in pids.items():
-            try:
-                mb, files = _holds(pid)
-            except (FileNotFoundError, ProcessLookupError, PermissionError):  # it ended meanwhile
-                continue
-            first_mb, first_files = self._first.setdefault(pid, (mb, files))
-            if not mb - first_mb <= GREW_MB:
-                found.append(f"O9: {name} holds {mb:.0f} MB, at first {first_mb:.0f}")
-            if files - first_files > GREW_FILES:
-                found.append(f"O9: {name} has {files} open files, at first {first_files}")
-        return found
-
-
-def _holds(pid: int) -> tuple[float, int]:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def soak(
@@ -162,32 +113,16 @@ def _upset(graph: FaultStack, one: Upset, hand: JoyHand | None) -> Iterator[None
     if kind in INJECTED:
         with graph.fault(kind, LATE_S if kind == "policy.slow" else 0.0):
             yield
-    elif kind == CHILD:
-        for pid in _children(graph.up.nodes().get("learner_node", 0)):
-            os.kill(pid, signal.SIGKILL)
-        yield
+    elif kind.startswith((HANG, CHILD)):
+        with struck(kind, graph.up.nodes()):
+            yield
     elif kind.startswith(KILL):
         if (name := kind.removeprefix(KILL)) in graph.up.nodes():  # a spare one may be on its way back
             graph.signal(name, signal.SIGKILL)
         yield
-    elif kind.startswith(HANG):
-        with _hung(graph, kind.removeprefix(HANG)):
-            yield
     else:
         with _person(graph, one, hand):
             yield
-
-
-@contextmanager
-def _hung(graph: FaultStack, name: str) -> Iterator[None]:
-    node = graph.up.nodes().get(name, 0)
-    if node:
-        os.kill(node, signal.SIGSTOP)
-    try:
-        yield
-    finally:  # one that stays stopped could not even be ended
-        if node and node == graph.up.nodes().get(name):
-            os.kill(node, signal.SIGCONT)
 
 
 @contextmanager
@@ -211,13 +146,6 @@ def _person(graph: FaultStack, one: Upset, hand: JoyHand | None) -> Iterator[Non
 def _rest(graph: FaultStack, seconds: float) -> None:
     end_s = time.monotonic() + seconds
     graph.wait(lambda: time.monotonic() > end_s, "a while", seconds + 5.0)
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
 
 
 def lost(run: Path, acted: Sequence[tuple[str, int]], ended: Collection[str]) -> tuple[int, list[str]]:
@@ -266,7 +194,7 @@ def main(argv: list[str]) -> dict[str, Any]:
             hand = JoyHand(graph)
             try:
                 graph.moving()
-                soaked = soak(graph, upsets(ours["seed"]), 60.0 * ours["minutes"], print, hand)
+                soaked = soak(graph, upsets(ours["seed"], KINDS), 60.0 * ours["minutes"], print, hand)
             finally:
                 hand.close()
         found = {"bench": "soak", **ours, **judged(graph, soaked)}

@@ -21,14 +21,12 @@ share of successes, as judged, in each third. Exit code 1 where anything is brok
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -52,8 +50,8 @@ from armtune_policies.store.series import Series
 from armtune_safety.kinematics import Kinematics
 from armtune_sim.motion_log import read
 from armtune_sim.oracle import FOLLOWS_RAD, UNEVEN, Event, Oracle
+from benchmarks._upsets import CHILD, HANG, KILL, PAUSE_S, SAMPLE_S, Growth, Upset, struck, upsets
 from benchmarks._words import read_words
-from benchmarks.soak import CHILD, HANG, KILL, PAUSE_S, SAMPLE_S, Growth, Upset, upsets
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = {"minutes": 90.0, "pause_s": 15.0, "seed": 0, "folder": "runs/unattended"}
@@ -145,48 +143,25 @@ class Upsetter:
                 return
             nodes = started()
             self._notes.append((f"{time.time():.2f}", one.kind, f"{one.lasts_s:.2f}"))
-            with _upset(one.kind, nodes) as was_done:
+            with struck(one.kind, nodes) as was_done:
                 self._over.wait(timeout=one.lasts_s)
             self.counts[one.kind] += was_done
             passed_s += pause_s + one.lasts_s
             if passed_s > SAMPLE_S:
                 passed_s = 0.0
-                self.grew += growth.look({name: process.pid for name, process in nodes.items()})
+                self.grew += growth.look(nodes)
 
 
-def started() -> dict[str, psutil.Process]:
-    """Return the nodes that this process runs now, by name."""
+def started() -> dict[str, int]:
+    """Return the nodes that this process runs now, by name their process ids."""
     found = {}
     for process in psutil.Process().children():
         try:
             words = process.cmdline()
         except psutil.Error:
             continue
-        found.update({word.removeprefix("__node:="): process for word in words if word.startswith("__node:=")})
+        found.update({word.removeprefix("__node:="): process.pid for word in words if word.startswith("__node:=")})
     return found
-
-
-@contextmanager
-def _upset(kind: str, nodes: dict[str, psutil.Process]) -> Iterator[bool]:
-    """Do it for the length of the block; whether who it is done to was there."""
-    name = "learner_node" if kind == CHILD else kind.removeprefix(KILL).removeprefix(HANG)
-    node = nodes.get(name)
-    struck = [] if node is None else node.children() if kind == CHILD else [node]
-    number = signal.SIGSTOP if kind.startswith(HANG) else signal.SIGKILL
-    done = [process for process in struck if _signal(process, number)]
-    try:
-        yield bool(done)
-    finally:
-        for process in done if number == signal.SIGSTOP else ():
-            _signal(process, signal.SIGCONT)
-
-
-def _signal(process: psutil.Process, number: int) -> bool:
-    try:
-        process.send_signal(number)
-    except psutil.Error:  # it ended meanwhile
-        return False
-    return True
 
 
 def judged(config: Config, run: Path) -> dict[str, Any]:

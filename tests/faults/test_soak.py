@@ -5,7 +5,6 @@ Seconds of the gentlest, and nearly a minute of all of them; with ``--every-phas
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import Any
 
@@ -19,31 +18,13 @@ from armtune_policies.contract import Decision, Kind, Mode
 from armtune_policies.store.episode_writer import EpisodeWriter
 from armtune_policies.store.nouns import EpisodeState, Observation
 from armtune_policies.store.salvage import salvage
-from benchmarks.soak import (
-    ATTENDED,
-    GENTLE,
-    GREW_FILES,
-    GREW_MB,
-    KINDS,
-    ROBUST,
-    Growth,
-    judged,
-    lost,
-    soak,
-    upsets,
-)
+from benchmarks._upsets import upsets
+from benchmarks.soak import ATTENDED, GENTLE, KINDS, ROBUST, judged, lost, soak
 from fixtures.teleop import JoyHand
 
 SOAK_S, ALL_S, LONG_S = 12.0, 50.0, 180.0
 SEED = 28
 """Its first few: a node hangs, a person takes over, a node is killed, the e-stop is pressed."""
-
-
-def test_every_kind_of_fault_comes_once_a_round_and_the_seed_says_in_which_order() -> None:
-    drawn = [one.kind for one in itertools.islice(upsets(3), 3 * len(KINDS))]
-    for at in range(0, len(drawn), len(KINDS)):
-        assert sorted(drawn[at : at + len(KINDS)]) == sorted(KINDS)
-    assert drawn == [one.kind for one in itertools.islice(upsets(3), len(drawn))]
 
 
 def test_step_that_was_acted_and_left_no_trace_is_lost(tmp_path) -> None:
@@ -73,17 +54,6 @@ def test_file_that_was_cut_short_has_lost_what_was_acted_after_its_end(tmp_path)
     assert lost(tmp_path, acted, {"run-00000"}) == (steps, []), "what episode_node ended there, ended there"
 
 
-def test_process_that_grows_is_found() -> None:
-    growth, pids = Growth(), {"this": os.getpid()}
-    assert growth.look({**pids, "gone": 2**22 + 1}) == []
-    held = np.ones(round((GREW_MB + 8) * 2**17))
-    files = [open(os.devnull) for _ in range(GREW_FILES + 8)]
-    found = growth.look(pids)
-    for file in files:
-        file.close()
-    assert held.size and ["MB" in text for text in found] == [True, False], found
-
-
 @pytest.mark.slow
 @pytest.mark.fault("O9")
 def test_no_limit_is_broken_and_no_step_lost_under_random_faults(graph: FaultStack, case: Case) -> None:
@@ -105,7 +75,7 @@ def test_no_limit_is_broken_with_every_source_alive_under_every_fault(
     hand = JoyHand(graph)
     try:
         graph.moving()
-        soaked = soak(graph, upsets(SEED), lasts_s, print, hand)
+        soaked = soak(graph, upsets(SEED, KINDS), lasts_s, print, hand)
     finally:
         hand.close()
     found = judged(graph, soaked, ended=False)

@@ -68,18 +68,22 @@ class Projection(nn.Module):
         self.scale.copy_(torch.where(std > 1e-3, std, torch.ones_like(std)))
 
     def forward(self, seen: Seen) -> Tensor:
-        return torch.tanh(self.norm(self.drive(seen)))
+        return self.squashed(self.drive(seen))
 
     def drive(self, seen: Seen) -> Tensor:
         """Return the product, before its norm, (B, width)."""
-        drive = self.vector(self.near(seen))
+        drive = self.vector(self.near(seen.vector))
         if self.sentence is not None:
             drive = drive + F.embedding(seen.sentence, self.sentence(self.table))
         return drive
 
-    def near(self, seen: Seen) -> Tensor:
+    def near(self, vector: Tensor) -> Tensor:
         """Return the standardised vector, (B, D)."""
-        return torch.clamp((seen.vector - self.mean) / self.scale, -FAR, FAR)
+        return torch.clamp((vector - self.mean) / self.scale, -FAR, FAR)
+
+    def squashed(self, drive: Tensor) -> Tensor:
+        """Return ``z`` of a product, (B, width)."""
+        return torch.tanh(self.norm(drive))
 
 
 class Standardised(Projection):
@@ -90,7 +94,7 @@ class Standardised(Projection):
         del self.vector, self.norm
 
     def forward(self, seen: Seen) -> Tensor:
-        return self.near(seen)
+        return self.near(seen.vector)
 
 
 class Actor(nn.Module):

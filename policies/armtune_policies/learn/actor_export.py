@@ -19,7 +19,6 @@ from armtune_policies.contract import STATE_NAMES
 from armtune_policies.runtime.images import made_up_images
 from armtune_policies.store.manifest import GOLDEN, Manifest, ModelError
 
-from .actor_critic import FAR
 from .agent import Agent
 from .export import (
     OPSET,
@@ -51,20 +50,27 @@ class ActorHead(nn.Module):
 
     def __init__(self, agent: Agent, scale: ActionScale) -> None:
         super().__init__()
-        acts = copy.deepcopy(agent.targets).cpu()  # where ONNX and torch are compared
-        sees = acts.actor_projection
+        acts = agent.targets
+        # On the CPU, where ONNX and torch are compared.
+        sees, actor = copy.deepcopy(acts.actor_projection).cpu(), copy.deepcopy(acts.actor).cpu()
         if sees.sentence is None:
             raise ValueError("an agent without sentences cannot be told what to do; give its layout their embeddings")
-        self.projection, self.said, self.actor = sees, sees.sentence, acts.actor
+        self.projection, self.said, self.actor = sees, sees.sentence, actor
         self.register_buffer("centre", torch.from_numpy(scale.centre))
         self.register_buffer("half_range", torch.from_numpy(scale.half_range))
         self.register_buffer("gain", agent.layout.gain)
 
     def forward(self, features: Tensor, state: Tensor, sentence: Tensor) -> Tensor:
-        p, vector = self.projection, torch.cat([features, state], dim=1)
-        near = torch.clamp((vector - p.mean) / p.scale, -FAR, FAR)
-        z = torch.tanh(p.norm(p.vector(near) + self.said(sentence)))
-        return self.centre + self.half_range * torch.tanh(self.gain * self.actor(z)[0])
+        return self.proposed(self.heard(torch.cat([features, state], dim=1), sentence))
+
+    def heard(self, vector: Tensor, sentence: Tensor) -> Tensor:
+        """Return the projection's product of numbers (N, D) and what was said, (N, width)."""
+        return self.projection.vector(self.projection.near(vector)) + self.said(sentence)
+
+    def proposed(self, drive: Tensor) -> Tensor:
+        """Return the proposal of such a product."""
+        mean, _ = self.actor(self.projection.squashed(drive))
+        return self.centre + self.half_range * torch.tanh(self.gain * mean)
 
 
 def export_actor(folder: Path, agent: Agent, encoder: FrozenEncoder, about: About) -> Manifest:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from armtune_policies.contract import ObservationSpec
 from armtune_policies.store.manifest import Manifest
 
-from .actor_critic import FAR
 from .actor_export import ActorHead
 from .agent import Agent
 from .export import About, export_pair
@@ -38,10 +37,7 @@ class PixelHead(ActorHead):
     """A head whose features are part of the projection's product already."""
 
     def forward(self, features: Tensor, state: Tensor, sentence: Tensor) -> Tensor:
-        p = self.projection
-        near = torch.clamp((state - p.mean) / p.scale, -FAR, FAR)
-        z = torch.tanh(p.norm(features + p.vector(near) + self.said(sentence)))
-        return self.centre + self.half_range * torch.tanh(self.gain * self.actor(z)[0])
+        return self.proposed(features + self.heard(state, sentence))
 
 
 def export_pixels(folder: Path, agent: Agent, about: About) -> Manifest:
