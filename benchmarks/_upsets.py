@@ -54,14 +54,14 @@ def struck(kind: str, pids: Mapping[str, int]) -> Iterator[bool]:
 def _processes(kind: str, pid: int) -> list[psutil.Process]:
     try:
         return [] if not pid else psutil.Process(pid).children() if kind == CHILD else [psutil.Process(pid)]
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return []
 
 
 def _signal(process: psutil.Process, number: int) -> bool:
     try:
         process.send_signal(number)
-    except psutil.NoSuchProcess:  # it ended meanwhile; another one of its number is not touched
+    except psutil.Error:  # it ended meanwhile; another one of its number is not touched
         return False
     return True
 
