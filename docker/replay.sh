@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Replays the Dockerfile's colcon step with the ROS wheels of .venv where no container engine exists,
 # and compares the programs it installs with those pip installed.
-#   docker/replay.sh [empty folder to build in]
+#   docker/replay.sh [empty folder to build in [options of colcon build]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(realpath -m "${1:-$(mktemp -d)}")
+shift $(($# > 0))
 venv=$(realpath "${ARMTUNE_VENV:-.venv}")
 mkdir -p "$scratch"
 
@@ -21,7 +22,7 @@ wheels=$(realpath ros_ws/src/armtune_interfaces/cmake/pip_wheels.cmake)
 echo "+ $step"
 # Ninja: make waits for an idle machine when colcon starts it, and two cores never are.
 # shellcheck disable=SC2086  # the step is words
-$step -GNinja -DCMAKE_PROJECT_INCLUDE="$wheels" -DPython3_EXECUTABLE="$venv/bin/python" >"$scratch/colcon.log" 2>&1 ||
+$step -GNinja -DCMAKE_PROJECT_INCLUDE="$wheels" -DPython3_EXECUTABLE="$venv/bin/python" "$@" >"$scratch/colcon.log" 2>&1 ||
   { tail -40 "$scratch/colcon.log" >&2; exit 1; }
 
 programs() { (cd "$1" && find lib/armtune_* -maxdepth 1 \( -type f -o -type l \) -perm -u+x -not -name '*.so*' | sort); }
@@ -34,8 +35,9 @@ source "$scratch/install/setup.bash"
 set -u
 "$scratch/install/lib/armtune_bringup/armtune" config show >/dev/null
 "$venv/bin/python" -c "
-import armtune_interfaces.msg as m, armtune_safety, sys
-for module in (m, armtune_safety):
-    if not module.__file__.startswith('$scratch/install'): sys.exit(f'{module.__file__} is not what colcon built')
+import importlib, pathlib, sys
+for package in pathlib.Path('$scratch/install/share').glob('armtune_*'):
+    found = importlib.import_module(package.name).__file__
+    if not found.startswith('$scratch/install'): sys.exit(f'{found} is not what colcon built')
 "
 echo "colcon and pip install the same $(wc -l <"$scratch/colcon.txt") programs"

@@ -16,9 +16,16 @@ VENV = Path(sys.prefix)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not list(VENV.glob("lib/armtune_*/gate_node")), reason="our packages are not installed: make build")
-def test_colcon_and_pip_install_the_same_programs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="all", marks=pytest.mark.every_phase),  # minutes of a compiler, which pip had, too
+        pytest.param(("--packages-ignore", "armtune_interfaces"), id="nodes"),
+    ],
+)
+def test_colcon_and_pip_install_the_same_programs(options: tuple[str, ...], tmp_path: Path) -> None:
     done = subprocess.run(
-        [str(ROOT / "docker/replay.sh"), str(tmp_path)],
+        [str(ROOT / "docker/replay.sh"), str(tmp_path), *options],
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path), "ARMTUNE_VENV": str(VENV)},
         capture_output=True, text=True, timeout=590,
     )  # fmt: skip

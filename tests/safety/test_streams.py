@@ -14,7 +14,7 @@ from armtune_policies.contract import DIRECTIONS, Decision, Direction
 from armtune_sim.experts import EXPERTS, make_expert
 from armtune_sim.gated import GatedWorld
 
-STREAMS, PARTS, USUAL = 1000, 10, 1
+STREAMS, PARTS, USUAL = 500, 20, 1
 """In each part, which other processes may run; how many parts there are; how many without ``--every-phase``."""
 
 

@@ -118,7 +118,12 @@ class Crew(Alone):
         return cls(dist.get_rank(), dist.get_world_size(), device)
 
     def leave(self) -> None:
-        """End what joins the processes."""
+        """End what joins the processes, when all are here: gloo aborts one that hears from one that has left.
+
+        Raises:
+            CrewLost: when one is not.
+        """
+        self._together(dist.barrier)
         dist.destroy_process_group()
 
     def own(self, count: int) -> range:

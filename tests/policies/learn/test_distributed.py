@@ -25,7 +25,7 @@ def torchrun(folder: Path, updates: int, *cases: str, **env: str) -> subprocess.
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += [crew_run.__file__, str(folder), str(updates), *cases]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **env}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
 
 
 @pytest.fixture(scope="module")
