@@ -73,6 +73,7 @@ PAIR: dict[str, Any] = {
     "cql_weight": 5.0,
     "cql_actions": 4,
     "bc_weight": 0.0,
+    "actor_decay": 0.0,
     "resets_optimiser": False,
 }
 """Cal-QL and CQL as Cal-QL's paper compares them: all alike but the floor."""

@@ -82,7 +82,7 @@ class Agent:
         self.scales = torch.zeros(2, device=self.device)
         self.updates, self.is_online = 0, False
         self.optimiser = self._optimiser()
-        self._following = self._pairs()
+        self._following, self._shrinking = self._pairs(), self._decaying()
         self.safeguard = Safeguard()
         self._gain = layout.gain.to(self.device)
         self._losses = torch.compile(self.losses, dynamic=False) if params.compiled else self.losses
@@ -101,6 +101,8 @@ class Agent:
             return parts
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
+        if with_actor and self._shrinking:
+            torch._foreach_mul_(self._shrinking, 1.0 - self.params.actor_lr * self.params.actor_decay)
         self.optimiser.step()
         self.scales = scales
         torch._foreach_lerp_(*self._following, self.params.tau)
@@ -226,9 +228,17 @@ class Agent:
             Critics(int(self.recipe.has_value), projection.width, 0, p.hidden),
         )
 
+    def _actor_weights(self) -> list[Tensor]:
+        return [*self.nets.actor_projection.parameters(), *self.nets.actor.parameters()]
+
+    def _decaying(self) -> list[Tensor]:
+        """Return the actor's matrices where they decay (Loshchilov and Hutter 2017, 1711.05101): not shifts and gains."""
+        decays = self.params.actor_decay > 0.0
+        return [weight.detach() for weight in self._actor_weights() if decays and weight.ndim > 1]
+
     def _optimiser(self) -> torch.optim.Optimizer:
         p = self.params
-        actor = [*self.nets.actor_projection.parameters(), *self.nets.actor.parameters()]
+        actor = self._actor_weights()
         mine = {id(weight) for weight in actor}
         others = [weight for weight in self.nets.parameters() if id(weight) not in mine]
         # Where no critic trains the network over images the actor's step size is the one that counts.

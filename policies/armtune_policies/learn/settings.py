@@ -12,6 +12,9 @@ from armtune_policies.store.files import read_yaml
 
 NAMES = ("bc", "calql", "cql", "iql", "rlpd", "wsrl", "td3bc")
 
+NEWER = ("failures", "actor_decay")
+"""Settings that a training made before them does not know: at 0 they name none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentParams(Checked):
@@ -30,6 +33,9 @@ class AgentParams(Checked):
     target_subset: int = num(2, low=1, high=64, doc="target critics asked, at random; their minimum is the target")
     tau: float = num(0.005, low=1e-5, high=1.0, doc="how far targets follow per update")
     actor_lr: float = num(1e-4, low=0.0, high=1.0, doc="Adam's step size of the actor")
+    actor_decay: float = num(
+        0.0, low=0.0, high=100.0, doc="decoupled weight decay of the actor's matrices (AdamW), times its step size"
+    )
     critic_lr: float = num(3e-4, low=0.0, high=1.0, doc="Adam's step size of projection, critics and V")
     pixels: str = choice("none", of=("none", "small", "drq"), doc="network over images, trained by the critics")
     shift_px: int = num(4, low=0, high=16, doc="longest random shift of images in an update")
@@ -79,8 +85,9 @@ class AgentParams(Checked):
 
 
 def named_by(params: AgentParams) -> dict[str, Any]:
-    """Return the settings that name a training: those of images where it has images, ``failures`` where it is set."""
-    unnamed = [*(("pixels", "shift_px") if params.pixels == "none" else ()), *([] if params.failures else ["failures"])]
+    """Return the settings that name a training: those of images where it has images, the newer ones where they are set."""
+    unnamed = [name for name in NEWER if not getattr(params, name)]
+    unnamed += ("pixels", "shift_px") if params.pixels == "none" else ()
     return {name: value for name, value in anywhere(params).items() if name not in unnamed}
 
 

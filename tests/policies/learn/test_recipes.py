@@ -16,7 +16,7 @@ from armtune_policies.learn.actor_critic import Actor, Critics, Projection, Seen
 from armtune_policies.learn.agent import Agent, Layout
 from armtune_policies.learn.context import Batch, Draws
 from armtune_policies.learn.crew import Crew
-from armtune_policies.learn.settings import NAMES, AgentParams, recipe_params
+from armtune_policies.learn.settings import NAMES, NEWER, AgentParams, named_by, recipe_params
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -397,6 +397,24 @@ def test_training_stops_when_going_back_does_not_help() -> None:
     with pytest.raises(ValueError, match="stayed not finite"):
         for _ in range(20):
             agent.update(batch(0)._replace(reward=torch.full((ROWS,), torch.nan)))
+
+
+@pytest.mark.parametrize("recipe", NAMES)
+def test_decay_shrinks_the_actors_matrices_and_nothing_else(recipe: str) -> None:
+    lr, decay = 1e-2, 5.0
+    plain, decaying = (make(recipe, actor_lr=lr, actor_decay=by, actor_every=1) for by in (0.0, decay))
+    before = {name: weight.clone() for name, weight in plain.nets.state_dict().items()}
+    for agent in (plain, decaying):
+        agent.update(batch(0))
+    ours = decaying.nets.state_dict()
+    for name, weight in plain.nets.state_dict().items():
+        shrinks = name.startswith(("actor.", "actor_projection.")) and weight.ndim > 1 and not name.endswith("table")
+        assert torch.allclose(ours[name], weight - lr * decay * before[name] * shrinks, atol=1e-7), name
+
+
+def test_a_training_made_before_a_setting_keeps_its_name() -> None:
+    for name in NEWER:
+        assert name not in named_by(AgentParams()) and named_by(AgentParams(**{name: 1}))[name] == 1
 
 
 def test_practice_drops_the_penalty_and_the_moments_where_the_recipe_says_so() -> None:
