@@ -232,7 +232,7 @@ class Agent:
         return [*self.nets.actor_projection.parameters(), *self.nets.actor.parameters()]
 
     def _decaying(self) -> list[Tensor]:
-        """Return the actor's matrices where they decay (Loshchilov and Hutter 2017, 1711.05101): not shifts and gains."""
+        """Return the actor's matrices where they decay (AdamW, 1711.05101); its shifts and gains never do."""
         decays = self.params.actor_decay > 0.0
         return [weight.detach() for weight in self._actor_weights() if decays and weight.ndim > 1]
 

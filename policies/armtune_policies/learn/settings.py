@@ -85,7 +85,7 @@ class AgentParams(Checked):
 
 
 def named_by(params: AgentParams) -> dict[str, Any]:
-    """Return the settings that name a training: those of images where it has images, the newer ones where they are set."""
+    """Return the settings that name a training: of images where it has images, newer ones where set."""
     unnamed = [name for name in NEWER if not getattr(params, name)]
     unnamed += ("pixels", "shift_px") if params.pixels == "none" else ()
     return {name: value for name, value in anywhere(params).items() if name not in unnamed}
