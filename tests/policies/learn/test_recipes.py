@@ -412,6 +412,28 @@ def test_decay_shrinks_the_actors_matrices_and_nothing_else(recipe: str) -> None
         assert torch.allclose(ours[name], weight - lr * decay * before[name] * shrinks, atol=1e-7), name
 
 
+def test_an_actor_that_decays_learns_what_was_meant_and_not_how_the_demonstrator_trembled() -> None:
+    rng = np.random.default_rng(0)
+    meant = rng.normal(size=(VECTOR, ACTION)) / np.sqrt(VECTOR)
+    state = rng.normal(size=(700, VECTOR)).astype(np.float32)
+    clean = np.tanh(state @ meant).astype(np.float32)
+    shown = np.clip(clean + 0.3 * rng.normal(size=clean.shape), -1, 1).astype(np.float32)
+
+    def off(decay: float) -> float:
+        """Train on the first 200 rows; return how far off [rms] it is in the others."""
+        agent = make("bc", actor_decay=decay, hidden=(64, 64), projection=64)
+        for _ in range(1500):
+            rows = rng.integers(200, size=64)
+            seen = Seen(torch.from_numpy(state[rows]), torch.zeros(64, dtype=torch.int64))
+            one = batch(0, rows=64)._replace(seen=seen, action=torch.from_numpy(shown[rows]), imitate=torch.ones(64))
+            agent.update(one)
+        new = Seen(torch.from_numpy(state[200:]), torch.zeros(500, dtype=torch.int64))
+        return float(np.sqrt(np.mean((agent.act(new).numpy() - clean[200:]) ** 2)))
+
+    by_heart, decaying = off(0.0), off(recipe_params("bc").actor_decay)
+    assert decaying < 0.7 * by_heart, (decaying, by_heart)
+
+
 def test_a_training_made_before_a_setting_keeps_its_name() -> None:
     for name in NEWER:
         assert name not in named_by(AgentParams()) and named_by(AgentParams(**{name: 1}))[name] == 1
