@@ -101,7 +101,7 @@ class Agent:
             return parts
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
-        if with_actor and self._shrinking:
+        if with_actor and self._shrinking and not self.is_online:
             torch._foreach_mul_(self._shrinking, 1.0 - self.params.actor_lr * self.params.actor_decay)
         self.optimiser.step()
         self.scales = scales

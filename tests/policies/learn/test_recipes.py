@@ -399,12 +399,14 @@ def test_training_stops_when_going_back_does_not_help() -> None:
             agent.update(batch(0)._replace(reward=torch.full((ROWS,), torch.nan)))
 
 
+@pytest.mark.parametrize("is_online", [False, True])
 @pytest.mark.parametrize("recipe", NAMES)
-def test_decay_shrinks_the_actors_matrices_and_nothing_else(recipe: str) -> None:
-    lr, decay = 1e-2, 5.0
-    plain, decaying = (make(recipe, actor_lr=lr, actor_decay=by, actor_every=1) for by in (0.0, decay))
+def test_decay_shrinks_the_actors_matrices_until_practice_and_nothing_else(recipe: str, is_online: bool) -> None:
+    lr, decay = 1e-2, 0.0 if is_online else 5.0
+    plain, decaying = (make(recipe, actor_lr=lr, actor_decay=by, actor_every=1) for by in (0.0, 5.0))
     before = {name: weight.clone() for name, weight in plain.nets.state_dict().items()}
     for agent in (plain, decaying):
+        agent.is_online = is_online
         agent.update(batch(0))
     ours = decaying.nets.state_dict()
     for name, weight in plain.nets.state_dict().items():
