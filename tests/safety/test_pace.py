@@ -226,6 +226,27 @@ def test_barrier_closes_when_the_holder_gives_the_arm_back(lockstep: Bench) -> N
     assert lockstep.sent[-1][0] == 2 * STEP_NS
 
 
+def test_what_was_accepted_is_made_whole_whether_the_end_or_the_release_is_heard_first(lockstep: Bench) -> None:
+    lockstep.take_arm()
+    lockstep.pace.on_episode("e", acting=True, ended=False, judged_step=-1)
+    lockstep.joints(2 * STEP_NS)
+    lockstep.propose()
+    assert lockstep.pace.release(lockstep.lease) == (lockstep.lease, "")
+    lockstep.pace.on_episode("e", acting=False, ended=True, judged_step=0)
+    assert lockstep.sent[-1][0] == 2 * STEP_NS
+    assert lockstep.decisions[-1].allowed == FORWARD and not lockstep.decisions[-1].limited_by
+    assert lockstep.gate.holder() is None
+
+
+def test_someone_elses_lease_closes_nothing(lockstep: Bench) -> None:
+    lockstep.take_arm()
+    lockstep.pace.on_episode("e", acting=True, ended=False, judged_step=-1)
+    lockstep.joints(2 * STEP_NS)
+    lockstep.propose()
+    assert lockstep.pace.release(lockstep.lease + 1)[0] == 0
+    assert lockstep.sent[-1][0] == STEP_NS and lockstep.gate.holder() is not None
+
+
 # -- real time ---------------------------------------------------------------------------------
 
 

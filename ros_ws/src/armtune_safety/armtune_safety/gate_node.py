@@ -143,7 +143,7 @@ class GateNode(ManagedNode):
         asked = {
             r.ACQUIRE: lambda: gate.acquire(r.source, r.episode_id, r.duration_s),
             r.RENEW: lambda: gate.renew(r.lease, r.duration_s),
-            r.RELEASE: lambda: gate.release(r.lease),
+            r.RELEASE: lambda: self._pace.release(r.lease),
         }.get(r.op, lambda: (0, f"unknown operation {r.op}"))
         number, answer.reason = self._do(asked) if self._is_active else (0, "the gate is not active")
         answer.granted, answer.lease = number != 0, number

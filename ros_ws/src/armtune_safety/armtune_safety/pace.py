@@ -47,6 +47,10 @@ class RealPace:
         if self._gate.judge(proposal):
             self._send()
 
+    def release(self, lease: int) -> tuple[int, str]:
+        """The arm is given back, and brakes; return (lease id, "") or (0, why not)."""
+        return self._gate.release(lease)
+
     def on_timer(self) -> None:
         """One tick: the period's turn if it is due, then a setpoint."""
         now_ns = self._clock.now_ns()
@@ -112,6 +116,16 @@ class LockstepPace:
         """Judge, then see whether the barrier can close."""
         self._gate.judge(proposal)
         self.advance()
+
+    def release(self, lease: int) -> tuple[int, str]:
+        """The arm is given back; return (lease id, "") or (0, why not).
+
+        What was accepted of it is made first: that its episode is over it may have heard before we did, and which of
+        us is told first is chance.
+        """
+        if (tick := self._gate.open_tick) and tick.lease == lease and self._gate.answered:
+            self._close()
+        return self._gate.release(lease)
 
     def on_episode(self, episode_id: str, acting: bool, ended: bool, judged_step: int) -> None:
         """Hear where the episode stands: its step k+1 starts only once step k was judged."""
