@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from armtune_policies.episode.nudge import stroke
+from armtune_policies.episode.nudge import scatter, stroke
 from armtune_sim.gated import GatedWorld
 from armtune_sim.settings import SimParams
 from armtune_sim.tasks.bin_sort import TALL_M
@@ -26,6 +26,24 @@ def test_stroke_brings_what_a_hand_missed_nearer_to_where_it_is_taken_hold_of() 
         before_m.append(np.linalg.norm((peg - GOAL)[:2]))
         after_m.append(np.linalg.norm((gated.world.scene.position("peg") - GOAL)[:2]))
     assert np.mean(after_m) < np.mean(before_m)
+    assert gated.lifts == 0
+    gated.world.close()
+
+
+def test_what_was_put_down_is_scattered_over_where_it_is_taken_hold_of() -> None:
+    gated = GatedWorld("bin_sort", SimParams(variation=1.0))
+    rng, put_down = np.random.default_rng(5), np.array([0.24, -0.09, 0.035])
+    went_m, missed_m = [], []
+    for seed in range(8):
+        gated.reset(seed, "forward")
+        began = gated.world.scene.position("peg").copy()
+        goal = put_down + np.append(rng.uniform(-0.06, 0.06, 2), 0.0)
+        gated.stroke(scatter(began + rng.normal(0, 0.005, 3), goal, rng))
+        gated.home()
+        stands = gated.world.scene.position("peg")
+        went_m.append(np.linalg.norm((stands - began)[:2]))
+        missed_m.append(np.linalg.norm((stands - goal)[:2]))
+    assert np.median(went_m) > 0.03 and np.median(missed_m) < 0.03
     assert gated.lifts == 0
     gated.world.close()
 

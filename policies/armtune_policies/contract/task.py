@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from .checked import Checked, num, text
+from .checked import Checked, choice, num, text
 
 Direction = Literal["forward", "backward"]
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
@@ -19,6 +19,12 @@ class TaskPair(Checked):
     forward: str = text(doc="sentence of the task")
     backward: str = text(doc="sentence of the un-task")
     episode_steps: int = num(40, low=1, high=10_000, doc="control steps before an episode is truncated")
+    scatter: str = choice("", of=("", *DIRECTIONS), doc="direction that is to begin anywhere; blank: neither")
+
+    @property
+    def as_shown(self) -> dict[str, Any]:
+        """What its demonstrations and measurements depend on: all but how practice goes about it."""
+        return {name: value for name, value in asdict(self).items() if name != "scatter"}
 
     def sentence(self, direction: Direction) -> str:
         return {"forward": self.forward, "backward": self.backward}[direction]

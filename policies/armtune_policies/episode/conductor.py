@@ -17,7 +17,7 @@ from . import events as e
 from .course import Counts
 from .judge import Judge
 from .machine import PracticeMachine
-from .memory import TRIED_AGAIN, Floats, Memory
+from .memory import Floats, Memory
 from .settings import EpisodeParams
 from .tally import Tally
 from .watch import PolicyWatch
@@ -99,7 +99,7 @@ class Conductor:
         if not isinstance(command, e.Nudge):
             return [command]
         seed = int(np.random.default_rng([self._seed, 3, command.number]).integers(2**31))
-        points = self._memory.stroke(command.direction, seed, TRIED_AGAIN if command.is_recovery else 1)
+        points = self._memory.push(command.direction, seed, command.move)
         if points is None:
             return self.handle(e.Nudged(made=False), now_ns)
         return [e.Stroke(tuple((float(x), float(y), float(z)) for x, y, z in points))]

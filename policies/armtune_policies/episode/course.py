@@ -4,7 +4,9 @@ One set of rules for practice through ROS (``machine``) and in one process (``le
 to the other direction, a failure tries again, and after ``max_failures`` in a row the other is tried all the same: a
 judge that misses a standing success would otherwise freeze practice. A direction that is solved before it begins is
 passed over and never counted. Before a retry the arm pushes what it failed at; when both directions keep failing it
-tries harder; then a person is asked. So no scene is tried for ever.
+tries harder; then a person is asked. So no scene is tried for ever. Nor is one tried alone: a policy puts things down
+where it always does, and the other direction would be practised from there only (Zhu et al. 2020, 2004.12570, perturb
+for the same reason); what is to begin anywhere is pushed about first.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Literal
 
 from armtune_policies.contract import DIRECTIONS, Direction, opposite
 
-Move = Literal["try", "nudge", "recover", "reset", "ask"]
+Move = Literal["try", "nudge", "scatter", "recover", "reset", "ask"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Rules:
     """Tries that then begin with recovery moves, before a person is asked."""
     reset_every: int = 0
     """Episodes between two scenes laid anew by a person."""
+    scatter: str = ""
+    """The direction before which what a success put down is pushed elsewhere."""
 
 
 @dataclass
@@ -46,6 +50,7 @@ class Counts:
     since_success: int = 0
     rescues: int = 0
     nudges: int = 0
+    scatters: int = 0
     lifts: int = 0
     forced: int = 0
     solved_starts: int = 0
@@ -79,6 +84,8 @@ class Course:
             return "reset"
         if rules.stuck and c.since_success >= rules.stuck:
             return "recover"
+        if rules.scatter == c.direction and c.since_success == 0 < c.since_reset:
+            return "scatter"
         return "nudge" if rules.nudge and c.since_success >= rules.nudge else "try"
 
     def why_asked(self) -> str:
@@ -108,9 +115,15 @@ class Course:
         self._turn()
 
     def moved(self, move: Move) -> None:
-        """Note that the arm made a nudge or recovery moves."""
+        """Note that the arm made a nudge, scattered or made recovery moves."""
         self.counts.nudges += move == "nudge"
+        self.counts.scatters += move == "scatter"
         self.counts.recoveries += move == "recover"
+
+    @property
+    def pushes(self) -> int:
+        """How often the arm pushed something, for whatever reason."""
+        return self.counts.nudges + self.counts.scatters + self.counts.recoveries
 
     def helped(self, move: Move) -> None:
         """Note that a person laid the scene anew: as planned, or because practice was stuck."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from armtune_policies.contract import Direction, Verdict
 from armtune_policies.store.nouns import PRACTICE, EpisodeState
 
+from .course import Move
+
 
 @dataclass(frozen=True)
 class Begin:
@@ -144,12 +146,12 @@ class GoHome:
 
 @dataclass(frozen=True)
 class Nudge:
-    """Push what the last episode failed at; ``Nudged`` says when it is over. The ``number``th nudge of the run."""
+    """Push what the last episode, of ``direction``, failed at or put down; ``Nudged`` says when it is over."""
 
     direction: Direction
     number: int
-    is_recovery: bool = False
-    """One of several nudges: practice is stuck."""
+    """The so-manieth push of the run."""
+    move: Move = "nudge"
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class PracticeMachine:
         first_evaluation: int = 0,
     ) -> None:
         self._params, self._task, self._rest_s, self._learns = params, task, rest_s, learns
-        self._course, self._learnt = Course(params.rules, counts), e.Learnt("", 0)
+        self._course, self._learnt = Course(replace(params.rules, scatter=task.scatter), counts), e.Learnt("", 0)
         self._doubt, self._unfit = Doubt(params.doubt if doubts else 0, doubts), ""
         self._vote = SuccessVote(params.vote_need, params.vote_window)
         self._indices, self._refuted = {False: first_index, True: first_evaluation}, 0
@@ -218,9 +218,9 @@ class PracticeMachine:
         if move == "try" or self._is_prepared:
             return []
         self._asked = move
-        number, direction = self.counts.nudges + self.counts.recoveries + 1, cast(Direction, self.state.direction)
-        begun = self._enter(NUDGING, reason=f"{move} after {self.counts.since_success} failures")
-        return [*begun, e.Nudge(direction, number, move == "recover")]
+        after = "a success" if move == "scatter" else f"{self.counts.since_success} failures"
+        begun = self._enter(NUDGING, reason=f"{move} after {after}")
+        return [*begun, e.Nudge(cast(Direction, self.state.direction), self._course.pushes + 1, move)]
 
     def _nudged(self, event: e.Event) -> list[e.Command]:
         if event != e.Nudged(made=False):

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from armtune_policies.contract import DIRECTIONS, Direction
+from armtune_policies.contract import DIRECTIONS, Direction, opposite
 
-from .nudge import shut_at, stroke
+from .course import Move
+from .nudge import let_go_at, scatter, shut_at, stroke
 
 Floats = npt.NDArray[np.floating]
 Grasps = Mapping[Direction, Sequence[Floats]]
@@ -19,8 +20,8 @@ KEPT = 200
 """Places remembered per direction; older ones are forgotten."""
 MOVED_M, MOVED_OPENING = 0.02, 0.2
 """An episode in which the tool went less far, and the gripper changed less, did nothing."""
-TRIED_AGAIN = 3
-"""Recovery moves: so many nudges, each to another place."""
+NUDGES: Mapping[Move, int] = {"nudge": 1, "recover": 3}
+"""How many there are, each to another place."""
 
 
 def is_still(states: Floats, least: float) -> bool:
@@ -40,8 +41,8 @@ class Memory:
     """
 
     def __init__(self, grasps: Grasps | None = None) -> None:
-        found = grasps or {}
-        self._grasps = {direction: list(found.get(direction, ())) for direction in DIRECTIONS}
+        self._shown: Grasps = {direction: list((grasps or {}).get(direction, ())) for direction in DIRECTIONS}
+        self._grasps = dict(self._shown)
         self.begin()
 
     def begin(self) -> None:
@@ -80,17 +81,22 @@ class Memory:
         if at is not None:
             self._grasps[direction] = [*self._grasps[direction], at][-KEPT:]
 
-    def stroke(self, direction: Direction, seed: int, times: int = 1) -> Floats | None:
-        """Return tool positions (N, 3) that push what the episode failed at to where successes took hold of it.
+    def push(self, direction: Direction, seed: int, move: Move = "nudge") -> Floats | None:
+        """Return tool positions (N, 3) that push what the episode of this direction failed at, or put down.
 
-        None where nothing is known: no place yet, or nothing seen of the episode.
+        The first goes to where its successes took hold, ``scatter`` to where demonstrations of the other direction
+        did, for they began anywhere. None where nothing is known: no place yet, or nothing seen of the episode.
         """
-        goals, (states, openings) = self._grasps[direction], self._both()
+        goals = self._shown[opposite(direction)] if move == "scatter" else self._grasps[direction]
+        states, openings = self._both()
         if not goals or not len(states):
             return None
         rng = np.random.default_rng(seed)
+        if move == "scatter":
+            stood = let_go_at(states, openings)
+            return None if stood is None else scatter(stood, goals[int(rng.integers(len(goals)))], rng)
         return np.concatenate(
-            [stroke(states, openings, goals[int(rng.integers(len(goals)))], rng) for _ in range(times)]
+            [stroke(states, openings, goals[int(rng.integers(len(goals)))], rng) for _ in range(NUDGES[move])]
         )
 
     def _both(self) -> tuple[Floats, Floats]:

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from armtune_policies.contract import DIRECTIONS, Checked, Direction, num
+from armtune_policies.contract import DIRECTIONS, Checked, Direction, choice, num
 from armtune_policies.episode.course import Counts as Counts
 from armtune_policies.episode.course import Course, Move, Rules
-from armtune_policies.episode.memory import TRIED_AGAIN, is_still
+from armtune_policies.episode.memory import is_still
 from armtune_policies.runtime.aim import Aim, shifted
 from armtune_policies.store.labels import STEP_REWARD, SUCCESS_REWARD
 
@@ -65,8 +65,8 @@ class Arena(Protocol):
     def reset(self, seed: int) -> None:
         """Make a fresh scene: what a person would do."""
 
-    def nudge(self, seed: int, times: int) -> bool:
-        """Move what the last episode failed at, as the arm can by itself; return whether it knew where to."""
+    def nudge(self, seed: int, move: Move) -> bool:
+        """Move what the last episode failed at or put down, as the arm can by itself; return whether it knew where."""
 
     def begin(self, direction: Direction) -> Moment:
         """Bring the arm home, objects as they are, and start an episode."""
@@ -85,6 +85,7 @@ class PracticeParams(Checked):
     nudge: int = num(1, low=0, high=1000, doc="failures without a success after which it nudges first; 0: never")
     stuck: int = num(12, low=0, high=1000, doc="failures without a success, both directions together, that mean stuck")
     recoveries: int = num(3, low=0, high=100, doc="tries after recovery moves, once stuck, before a person helps")
+    scatter: str = choice("", of=("", *DIRECTIONS), doc="direction before which a success is pushed about")
     reset_every_episodes: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0: never")
     spread: float = num(0.1, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
     aim_m: float = num(
@@ -104,7 +105,8 @@ class PracticeParams(Checked):
     @property
     def rules(self) -> Rules:
         """What is done about failures."""
-        return Rules(self.max_failures, self.nudge, self.stuck, self.recoveries, self.reset_every_episodes)
+        helps = self.nudge, self.stuck, self.recoveries, self.reset_every_episodes
+        return Rules(self.max_failures, *helps, self.scatter)
 
     @property
     def rows(self) -> int:
@@ -237,8 +239,8 @@ class Practice:
         if move in ("ask", "reset"):
             self._fresh_scene(move)
         elif move != "try":
-            seed = int(np.random.default_rng([self.params.seed, 3, self.counts.nudges + 1]).integers(2**31))
-            if self.arena.nudge(seed, TRIED_AGAIN if move == "recover" else 1):
+            seed = int(np.random.default_rng([self.params.seed, 3, self.course.pushes + 1]).integers(2**31))
+            if self.arena.nudge(seed, move):
                 self.course.moved(move)
 
     def _fresh_scene(self, move: Move = "reset") -> None:

@@ -98,7 +98,10 @@ def test_a_cell_is_named_by_the_world_and_demonstrations_by_what_they_are_of(tmp
         return one.named("offline"), one.data.digest
 
     cell, shown = named()
-    assert named("practice.steps=80", "experiment.name=x", "agent.device=cuda") == (cell, shown)
+    assert named("practice.steps=80", "experiment.name=x", "agent.device=cuda", "task.scatter=backward") == (
+        cell,
+        shown,
+    )
     for other in ("sim.variation=0.1", "sim.looks=0.7", "sim.table=0", "task.episode_steps=9"):
         assert named(other)[0] != cell, other
     assert named("sim.variation=0.1")[1] == shown, "demonstrations vary by their own settings"
@@ -113,6 +116,7 @@ def test_a_nudge_aims_where_practice_itself_took_hold() -> None:
     assert not arena.nudge(0)
     shown = demonstrated(arena, config, planned(config.experiment)[0], 0)
     assert shown.imitate and arena.nudge(0)
+    assert not arena.nudge(0, "scatter"), "nobody has shown where backward begins"
     arena.env.close()
 
 

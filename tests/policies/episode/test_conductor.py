@@ -318,7 +318,7 @@ def test_practice_learns_where_its_own_successes_took_hold() -> None:
             seen(one, step, 0.1 * step, 3 * S)
         commands = one.handle(e.AtHome(), 3 * S)
         assert not [c for c in commands if isinstance(c, e.Stroke)], "backward has not succeeded yet"
-    points = one._memory.stroke("forward", 0)
+    points = one._memory.push("forward", 0)
     assert points is not None and np.allclose(points[-1], [0.1, 0.0, 0.18])
 
 

@@ -8,21 +8,23 @@ from hypothesis import strategies as st
 
 from armtune_policies.episode.course import Course, Rules
 
-RULES = Rules(max_failures=2, nudge=1, stuck=4, recoveries=2, reset_every=7)
+RULES = Rules(max_failures=2, nudge=1, stuck=4, recoveries=2, reset_every=7, scatter="forward")
 
 
 @pytest.mark.fault("F52")
 @given(st.lists(st.sampled_from(["success", "failure", "solved"]), max_size=80))
 def test_course_keeps_its_promises_whatever_happens(happened: list[str]) -> None:
     course = Course(RULES)
-    c = course.counts
+    c, last = course.counts, ""
     for what in happened:
         before, move = c.direction, course.move()
+        assert move != "scatter" or (c.direction == "forward" and last == "success")
         if move in ("ask", "reset"):
             course.helped(move)
             assert course.move() not in ("ask", "reset"), "a person is asked once"
         else:
             course.moved(move)
+        last = what if what != "solved" else last
         if what == "solved":
             course.solved()
         else:
@@ -50,3 +52,15 @@ def test_nothing_is_done_and_nobody_asked_where_all_is_never() -> None:
         assert course.move() == "try"
         course.ended(False)
     assert course.counts.forced == 50
+
+
+def test_what_a_success_put_down_is_pushed_about_before_one_direction_only() -> None:
+    course, moves = Course(Rules(max_failures=5, nudge=1, scatter="forward")), []
+    for is_success in (True, True, False, True, True):
+        moves.append(course.move())
+        course.moved(moves[-1])
+        course.ended(is_success)
+    assert moves == ["try", "try", "scatter", "nudge", "try"] and course.move() == "scatter"
+    assert (course.counts.scatters, course.counts.nudges, course.pushes) == (1, 1, 2)
+    course.helped("reset")
+    assert course.move() == "try", "a scene just laid is another one"

@@ -137,6 +137,24 @@ def test_each_retry_after_a_failure_begins_with_a_nudge_and_one_only() -> None:
     assert one.state.phase == RESTING
 
 
+def test_what_a_success_put_down_is_pushed_about_before_the_direction_that_is_to_begin_anywhere() -> None:
+    one = PracticeMachine(EpisodeParams(vote_window=2), replace(TASK, scatter="forward"), 0.0, "run", "c0ffee")
+    one.handle(e.GateUp())
+    one.handle(e.Begin())
+    act(one)
+    judge(one, NO, YES, YES)
+    act(one)
+    assert (one.state.phase, one.state.direction) == (ACTING, "backward")
+    judge(one, NO, YES, YES)
+    assert one.state.outcome == SUCCESS
+    commands = one.handle(e.AtHome())
+    assert one.state.phase == NUDGING and e.Nudge("backward", 1, "scatter") in commands, one.state.reason
+    assert one.state.reason == "scatter after a success"
+    one.handle(e.Nudged())
+    act(one)
+    assert (one.state.phase, one.state.direction, one.counts.scatters) == (ACTING, "forward", 1)
+
+
 def test_nudge_that_nobody_knew_how_to_make_is_not_counted() -> None:
     one = started()
     judge(one, NO, NO, NO, NO)

@@ -42,7 +42,7 @@ def test_practice_that_is_stuck_tries_harder_then_asks_and_goes_on_when_a_person
     while one.state.phase != PAUSED:
         judge(one, NO, NO, NO, NO)
         commands = one.handle(e.AtHome())
-        done += [c.is_recovery for c in commands if isinstance(c, e.Nudge)]
+        done += [c.move == "recover" for c in commands if isinstance(c, e.Nudge)]
         if one.state.phase == NUDGING:
             one.handle(e.Nudged())
             act(one)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from armtune_policies.contract import DIRECTIONS, Direction
+from armtune_policies.episode.course import Move
 from armtune_policies.episode.memory import Grasps, Memory
 from armtune_policies.learn.scaling import ActionScale
 from armtune_sim.env import ArmEnv, Observation, read
@@ -53,9 +54,9 @@ class SimArena:
         """How often a person had to lift the arm home."""
         return self.env.gated.lifts
 
-    def nudge(self, seed: int, times: int = 1) -> bool:
-        """Push what the last episode failed at to where one of the successes took hold of it, if any place is known."""
-        points = self._memory.stroke(self.env.direction, seed, times)
+    def nudge(self, seed: int, move: Move = "nudge") -> bool:
+        """Push what the last episode failed at or put down (see ``Memory.push``), if it is known where from and to."""
+        points = self._memory.push(self.env.direction, seed, move)
         if points is not None:
             self.env.gated.stroke(points)
         return points is not None

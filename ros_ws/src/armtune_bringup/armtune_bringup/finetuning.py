@@ -123,7 +123,8 @@ def _params(learning: Learning) -> tuple[AgentParams, PracticeParams, OfflinePar
     if learning.recipe not in ("", was.agent.recipe):
         raise ConfigError(f"agent: the policy was trained by {was.agent.recipe}, got {learning.recipe!r}")
     device_of(was.agent.device)
-    theirs = {"episode_steps": config.task.episode_steps, "seed": config.experiment.seed}
+    task = config.task
+    theirs = {"episode_steps": task.episode_steps, "scatter": task.scatter, "seed": config.experiment.seed}
     return was.agent, PracticeParams.from_mapping({**theirs, **learning.practice}), was.offline
 
 
@@ -133,6 +134,8 @@ def _digest(pretrained: str, params: AgentParams, practised: PracticeParams) -> 
 
     settings = asdict(practised)
     del settings["steps"]
+    if not settings["scatter"]:  # a practice that was begun before there was one goes on
+        del settings["scatter"]
     return digest([pretrained, named_by(params), settings])
 
 

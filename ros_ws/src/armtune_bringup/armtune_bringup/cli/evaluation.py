@@ -66,7 +66,7 @@ def _in_process(config: Config, folder: Path) -> dict[str, Any]:
     from armtune_policies.runtime.policy import Policy
 
     policy = Policy.load(folder, config.policy.action, config.policy.observation)
-    world = [asdict(part) for part in (config.robot, config.safety, config.sim, config.task)]
+    world = [*(asdict(part) for part in (config.robot, config.safety, config.sim)), config.task.as_shown]
     named = digest([file_digest(folder / MANIFEST), world])
     kept = Path(config.experiment.folder) / EVALUATIONS / f"{policy.version}-{named[:12]}.json"
     with Bars() as bar:

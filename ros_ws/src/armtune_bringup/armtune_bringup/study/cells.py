@@ -74,7 +74,7 @@ class SeedStudy:
         self.sight: Sight = Truth(config) if sees == "truth" else Images(config, demos, prior)
         self.params = recipe_params(learning.recipe or "calql", **learning.agent)
         self.offline = OfflineParams.from_mapping({**learning.offline, **({"copies": 0} if sees == "truth" else {})})
-        theirs = {"episode_steps": config.task.episode_steps, "seed": self.seed}
+        theirs = {"episode_steps": config.task.episode_steps, "scatter": config.task.scatter, "seed": self.seed}
         self.practice = PracticeParams.from_mapping({**theirs, **learning.practice})
 
     def cell(self, name: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class SeedStudy:
     def named(self, name: str) -> str:
         """Return what names a cell: its data and settings, how it is measured, and the world that is practised in."""
         c = self.config
-        world = [asdict(part) for part in (c.robot, c.safety, c.sim, c.task)]
+        world = [*(asdict(part) for part in (c.robot, c.safety, c.sim)), c.task.as_shown]
         return digest([self.data.digest, self._reads(name), self.seed, asdict(self.sizes), world])
 
     @cached_property

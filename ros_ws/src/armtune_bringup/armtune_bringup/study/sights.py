@@ -32,7 +32,7 @@ def named_demos(config: Config) -> str:
     """Return what names the demonstrations and failures of a config: all that they depend on."""
     e, p = config.experiment, config.policy
     counts = [e.seed, e.demos, e.failures, e.recoveries, e.demo_noise]
-    world = [asdict(part) for part in (config.robot, config.safety, config.task, other_tables(config))]
+    world = [asdict(config.robot), asdict(config.safety), config.task.as_shown, asdict(other_tables(config))]
     return digest([counts, world, contract_digest(p.action, p.observation)])
 
 
