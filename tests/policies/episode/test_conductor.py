@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,9 +19,11 @@ TASK = TaskPair(name="drawer", forward="open", backward="close", episode_steps=3
 S = 1_000_000_000
 
 
-def acting(memory: Memory | None = None, waits_for_sight: bool = False, **episode: float) -> Conductor:
+def acting(
+    memory: Memory | None = None, waits_for_sight: bool = False, task: TaskPair = TASK, **episode: float
+) -> Conductor:
     params = EpisodeParams(vote_need=1, vote_window=1, ready_s=0.1, stall_s=10.0, home_s=30.0, **episode)
-    one = Conductor(params, PracticeMachine(params, TASK, 0.0, "run", ""), memory, waits_for_sight=waits_for_sight)
+    one = Conductor(params, PracticeMachine(params, task, 0.0, "run", ""), memory, waits_for_sight=waits_for_sight)
     one.gate(True, Mode.RUN, "", "", 0)
     one.handle(e.Begin(), 0)
     one.handle(e.AtHome(), 0)
@@ -320,6 +324,26 @@ def test_practice_learns_where_its_own_successes_took_hold() -> None:
         assert not [c for c in commands if isinstance(c, e.Stroke)], "backward has not succeeded yet"
     points = one._memory.push("forward", 0)
     assert points is not None and np.allclose(points[-1], [0.1, 0.0, 0.18])
+
+
+def test_what_was_put_down_is_pushed_to_where_the_other_direction_was_shown_to_begin() -> None:
+    goal, openings = np.array([0.3, 0.1, 0.04]), (1.0, 0.1, 1.0)
+    task = replace(TASK, scatter="backward", episode_steps=9)
+    one = acting(Memory({"backward": [goal]}), task=task)
+    for step, opening in enumerate(openings):
+        one.ticked("run-00000", step, S)
+        one.saw("run-00000", step, np.array([0.2 + 0.01 * step, 0.0, 0.05, 0.0, 0.0, 0.0, opening]), S)
+        one.made("run-00000", step, opening)
+        one.answered("run-00000", step, Verdict.NO, S)
+    one.ticked("run-00000", 3, S)
+    one.answered("run-00000", 3, Verdict.YES, S)
+    assert one.state.outcome == SUCCESS
+    (stroke,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Stroke)]
+    begins, ends = np.array(stroke.points_m)[1::4], np.array(stroke.points_m)[2::4]
+    assert np.abs(ends - goal).max() < 0.03 and np.abs(begins[:, :2] - [0.22, 0.0]).max() < 0.08
+    one.proposed()
+    one.handle(e.Nudged(), S)
+    assert one.state.phase == HOMING and one.counts.scatters == 1
 
 
 def test_judgement_waits_for_both_topics_where_it_is_told_to() -> None:
