@@ -32,6 +32,8 @@ from .safeguard import Safeguard
 from .settings import AgentParams
 from .state_formats import FORMAT, of_today
 
+KEPT = "kept."
+"""So begin the names of what the actor's matrices decay towards."""
 EXPLODED = 100.0
 """An error of so many times the largest possible return is no error of a value within reach."""
 
@@ -83,6 +85,7 @@ class Agent:
         self.updates, self.is_online = 0, False
         self.optimiser = self._optimiser()
         self._following, self._shrinking = self._pairs(), self._decaying()
+        self._kept = [torch.zeros_like(weight) for weight in self._shrinking]
         self.safeguard = Safeguard()
         self._gain = layout.gain.to(self.device)
         self._losses = torch.compile(self.losses, dynamic=False) if params.compiled else self.losses
@@ -101,8 +104,8 @@ class Agent:
             return parts
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
-        if with_actor and self._shrinking and not self.is_online:
-            torch._foreach_mul_(self._shrinking, 1.0 - self.params.actor_lr * self.params.actor_decay)
+        if with_actor and self._shrinking:
+            torch._foreach_lerp_(self._shrinking, self._kept, self.params.actor_lr * self.params.actor_decay)
         self.optimiser.step()
         self.scales = scales
         torch._foreach_lerp_(*self._following, self.params.tau)
@@ -163,8 +166,9 @@ class Agent:
         return torch.tanh(self._gain * mean).cpu()
 
     def go_online(self) -> None:
-        """Turn from offline data to practice, as the recipe does."""
+        """Turn from offline data to practice, as the recipe does; the actor decays towards what it is now."""
         self.is_online = True
+        self._kept = [weight.clone() for weight in self._shrinking]
         self.safeguard.forget()
         if self.params.resets_optimiser:
             self.optimiser = self._optimiser()
@@ -183,6 +187,8 @@ class Agent:
             moments = self.optimiser.state.get(weight, {})
             tensors |= {f"adam.{index}.{name}": torch.as_tensor(t) for name, t in moments.items()}
         tensors |= {"log_alpha": self.log_alpha.detach(), "scales": self.scales}
+        if self.is_online:
+            tensors |= {f"{KEPT}{index}": t for index, t in enumerate(self._kept)}
         counters = torch.tensor([self.updates, int(self.is_online), FORMAT])
         return {**tensors, "generator": self.generator.get_state(), "counters": counters}
 
@@ -193,7 +199,7 @@ class Agent:
             ValueError: when it is of another layout or other networks.
         """
         ours, tensors = self.state(), of_today(tensors, has_critics=self.recipe.next_value is not None)
-        moments = {name for name in (*tensors, *ours) if name.startswith("adam.")}
+        moments = {name for name in (*tensors, *ours) if name.startswith(("adam.", KEPT))}
         if wrong := sorted((set(tensors) ^ set(ours)) - moments):
             raise ValueError(f"state of another agent: {wrong[0]!r} is in one of the two only")
         for name in set(ours) - moments - {"generator"}:
@@ -203,6 +209,7 @@ class Agent:
             for name in set(ours) - moments - {"generator", "scales", "counters"}:
                 ours[name].copy_(tensors[name])
         self.updates, self.is_online = int(tensors["counters"][0]), bool(tensors["counters"][1])
+        self._kept = self._kept_of(tensors)
         self.scales = tensors["scales"].clone().to(self.device)
         if tensors["generator"].shape == ours["generator"].shape:
             self.generator.set_state(tensors["generator"].cpu())
@@ -214,6 +221,14 @@ class Agent:
             found = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             if found:
                 self.optimiser.state[weight] = {n: t.to(weight.device, copy=True) for n, t in found.items()}
+
+    def _kept_of(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return what the actor decays towards: 0; in practice what a state says, or, of an older one, its weights."""
+        if not self.is_online:
+            return [torch.zeros_like(weight) for weight in self._shrinking]
+        names = [f"{KEPT}{index}" for index in range(len(self._shrinking))]
+        found = [tensors.get(name, weight) for name, weight in zip(names, self._shrinking)]
+        return [t.to(weight.device, copy=True) for t, weight in zip(found, self._shrinking)]
 
     def _networks(self) -> Networks:
         p, lay = self.params, self.layout
@@ -232,7 +247,11 @@ class Agent:
         return [*self.nets.actor_projection.parameters(), *self.nets.actor.parameters()]
 
     def _decaying(self) -> list[Tensor]:
-        """Return the actor's matrices where they decay (AdamW, 1711.05101); its shifts and gains never do."""
+        """Return the actor's matrices where they decay (AdamW, 1711.05101); its shifts and gains never do.
+
+        Before practice they decay towards 0, then towards what practice began with (L2-SP, 1802.01483): towards 0 they
+        would forget what practice seldom shows.
+        """
         decays = self.params.actor_decay > 0.0
         return [weight.detach() for weight in self._actor_weights() if decays and weight.ndim > 1]
 

@@ -34,7 +34,10 @@ class AgentParams(Checked):
     tau: float = num(0.005, low=1e-5, high=1.0, doc="how far targets follow per update")
     actor_lr: float = num(1e-4, low=0.0, high=1.0, doc="Adam's step size of the actor")
     actor_decay: float = num(
-        0.0, low=0.0, high=100.0, doc="decay of the actor's matrices before practice (AdamW), times its step size"
+        0.0,
+        low=0.0,
+        high=100.0,
+        doc="decay of the actor's matrices, in practice to its start; times its step size",
     )
     critic_lr: float = num(3e-4, low=0.0, high=1.0, doc="Adam's step size of projection, critics and V")
     pixels: str = choice("none", of=("none", "small", "drq"), doc="network over images, trained by the critics")

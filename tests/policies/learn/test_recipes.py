@@ -399,19 +399,56 @@ def test_training_stops_when_going_back_does_not_help() -> None:
             agent.update(batch(0)._replace(reward=torch.full((ROWS,), torch.nan)))
 
 
-@pytest.mark.parametrize("is_online", [False, True])
+def weights(agent: Agent) -> dict[str, torch.Tensor]:
+    return {name: weight.clone() for name, weight in agent.nets.state_dict().items()}
+
+
+def decays(name: str, weight: torch.Tensor) -> bool:
+    return name.startswith(("actor.", "actor_projection.")) and weight.ndim > 1 and not name.endswith("table")
+
+
 @pytest.mark.parametrize("recipe", NAMES)
-def test_decay_shrinks_the_actors_matrices_until_practice_and_nothing_else(recipe: str, is_online: bool) -> None:
-    lr, decay = 1e-2, 0.0 if is_online else 5.0
-    plain, decaying = (make(recipe, actor_lr=lr, actor_decay=by, actor_every=1) for by in (0.0, 5.0))
-    before = {name: weight.clone() for name, weight in plain.nets.state_dict().items()}
+def test_decay_shrinks_the_actors_matrices_and_nothing_else(recipe: str) -> None:
+    lr, decay = 1e-2, 5.0
+    plain, decaying = (make(recipe, actor_lr=lr, actor_decay=by, actor_every=1) for by in (0.0, decay))
+    before = weights(plain)
     for agent in (plain, decaying):
-        agent.is_online = is_online
         agent.update(batch(0))
-    ours = decaying.nets.state_dict()
-    for name, weight in plain.nets.state_dict().items():
-        shrinks = name.startswith(("actor.", "actor_projection.")) and weight.ndim > 1 and not name.endswith("table")
-        assert torch.allclose(ours[name], weight - lr * decay * before[name] * shrinks, atol=1e-7), name
+    ours = weights(decaying)
+    for name, weight in weights(plain).items():
+        assert torch.allclose(ours[name], weight - lr * decay * before[name] * decays(name, weight), atol=1e-7), name
+
+
+@pytest.mark.parametrize("recipe", NAMES)
+def test_in_practice_the_actor_decays_towards_what_practice_began_with(recipe: str) -> None:
+    lr, decay = 1e-2, 5.0
+    plain, decaying = (make(recipe, actor_lr=lr, actor_decay=by, actor_every=1) for by in (0.0, decay))
+    begun = weights(plain)
+    decaying.go_online()
+    plain.go_online()
+    plain.update(batch(0))
+    decaying.update(batch(0))  # it is where it began: nothing pulls
+    before = weights(decaying)
+    assert all(torch.allclose(before[name], weight, atol=1e-7) for name, weight in weights(plain).items())
+    resumed = make(recipe, actor_lr=lr, actor_decay=decay, actor_every=1)
+    resumed.restore({name: t.clone() for name, t in decaying.state().items()})
+    for agent in (plain, decaying, resumed):
+        agent.update(batch(1))
+    ours, theirs = weights(decaying), weights(resumed)
+    for name, weight in weights(plain).items():
+        pulled = lr * decay * (begun[name] - before[name]) * decays(name, weight)
+        assert torch.allclose(ours[name], weight + pulled, atol=1e-6), name
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_practice_of_before_the_actor_kept_its_start_goes_on_from_its_weights() -> None:
+    agent, older = make("calql", actor_decay=5.0), make("calql", actor_decay=5.0)
+    agent.go_online()
+    agent.update(batch(0))
+    older.restore({name: t.clone() for name, t in agent.state().items() if not name.startswith("kept.")})
+    ours, state = weights(agent), older.state()
+    assert older.is_online and all(torch.equal(state[f"nets.{name}"], weight) for name, weight in ours.items())
+    assert any(name.startswith("kept.") for name in state)
 
 
 def test_an_actor_that_decays_learns_what_was_meant_and_not_how_the_demonstrator_trembled() -> None:
