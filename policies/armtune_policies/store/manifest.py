@@ -62,7 +62,8 @@ class Manifest:
     ``distance_bound`` is given, its graph says how unlike the training's a picture is, and
     beyond the bound it does not know either. ``metrics`` holds finite numbers only, among
     them ``parity_max_error``: ONNX against torch over so many random observations as
-    ``parity_observations`` says; of an encoder with a ``precision`` over its largest feature. The
+    ``parity_observations`` says, over the largest output where that is above 1; of an encoder with a
+    ``precision`` over its largest feature always. The
     answers of an optimised model, or of an encoder made of another's vision model, may be off by
     ``precision`` from those stored, over their range; 0.0: as well as they were exported.
     """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ import onnx
 import pytest
 import torch
 from dots import ACTION, SPEC
+from torch import nn
 
 from armtune_policies.contract import ObservationSpec
 from armtune_policies.learn.bc import Pretrained
-from armtune_policies.learn.export import About, encoder_bytes, export_head, export_policy, parity
+from armtune_policies.learn.export import About, encoder_bytes, export_head, export_policy, graph_bytes, parity
 from armtune_policies.learn.networks import Encoder, seed_everything
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.manifest import ModelError, load_manifest
@@ -52,6 +54,22 @@ def test_nothing_is_exported_when_onnx_and_torch_differ(trained: Pretrained) -> 
     image = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
     with pytest.raises(ModelError, match="ONNX and torch differ"):
         parity(Encoder(SPEC), graph, {"image.front": image}, "features")
+
+
+@pytest.mark.parametrize(("size", "off", "passes"), [(8.0, 8e-6, True), (8.0, 2e-5, False), (0.5, 3e-5, False)])
+def test_large_outputs_may_differ_by_a_share_and_small_ones_by_as_much(size: float, off: float, passes: bool) -> None:
+    class Times(nn.Module):
+        def __init__(self, by: float) -> None:
+            super().__init__()
+            self.by = nn.Parameter(torch.tensor(by))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * self.by
+
+    x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+    graph = graph_bytes(Times(size), {"x": x[:2]}, "y")
+    with nullcontext() if passes else pytest.raises(ModelError, match=r"differ by .* in y, allowed 1e-05"):
+        assert 0.0 < parity(Times(size * (1 + off)), graph, {"x": x}, "y")[1] <= 1e-5
 
 
 def test_a_graph_has_one_input_per_camera_and_says_nothing_of_this_machine() -> None:
