@@ -20,6 +20,7 @@ import tiny_judges
 
 from armtune_bringup.cli import reward as commands
 from armtune_bringup.judging import collect as collecting
+from armtune_bringup.judging import witness
 from armtune_bringup.judging.collect import LEARNT_FROM, MEASURED_ON, collect
 from armtune_bringup.judging.finetune import finetune
 from armtune_bringup.judging.frames import is_practice, labelled, taught
@@ -34,6 +35,7 @@ from armtune_policies.learn.reward.judge import Asked
 from armtune_policies.reward.calibrate import verdict
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.reward.frameset import FrameSet
+from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.files import TRASH
 from armtune_policies.store.manifest import MANIFEST, Manifest, ModelError, load_manifest
 from fixtures.tiny_models import SENTENCES_KNOWN, tiny_reward
@@ -80,6 +82,18 @@ def command(*arguments: str) -> dict[str, object]:
     assert result.exit_code == 0, result.output
     found: dict[str, object] = json.loads(result.output.strip().splitlines()[-1])
     return found
+
+
+def aims(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Note of each try of practice from now on whether it takes its tool to be elsewhere than it is."""
+    aimed, real = list[bool](), witness._acting
+
+    def spy(policy: Policy, sentence: str, off_m: Any) -> Any:
+        aimed.append(bool(off_m.any()))
+        return real(policy, sentence, off_m)
+
+    monkeypatch.setattr(witness, "_acting", spy)
+    return aimed
 
 
 def test_a_student_says_who_taught_it_and_on_what(judge: Path, teacher: Path) -> None:
@@ -136,8 +150,10 @@ def test_practice_of_another_number_of_episodes_takes_the_place_of_the_old(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collecting, "STAGES", {LEARNT_FROM: {"few": 2}})
+    aimed = aims(monkeypatch)
     copy = Path(shutil.copytree(run, tmp_path / "bin"))
     collect(judging(copy / "judge"), copy, 2, lambda *_: None)
+    assert aimed == [False, True] * 2, "every second try of a direction is aimed elsewhere"
     assert len(labelled(judging(copy / "judge"), copy).of_kind("practice-few").used()) == 4
     assert len(list((copy / TAUGHT / TRASH).iterdir())) == 2, "it is not lost"
 
@@ -153,9 +169,10 @@ def test_the_vote_is_tuned_to_a_config_that_composes(
     own = judging(judge, "seed=0")  # that of the practice it learned from
     with pytest.raises(ConfigError, match=r"expected another than that of what was learnt from \(0\).*got 0"):
         tune_vote(own, run, out, 1, lambda *_: None)
-    told = judging(judge, "seed=1")
+    told, aimed = judging(judge, "seed=1"), aims(monkeypatch)
     tried = tune_vote(told, run, out, 1, lambda what, done, of: steps.append(f"{what} {done}/{of}"))
     assert labelled(judging(judge), run).used() == learnt, "what it is measured on is not learnt from"
+    assert aimed == [False, False], "it is measured on tries as they are"
     assert list((run / "stages").glob(f"{LEARNT_FROM}-few-*/{MANIFEST}")) and steps[-1] == "episodes 6/6"
     assert [one.cost for one in tried] == sorted(one.cost for one in tried)
     best, written = tried[0].rule, yaml.safe_load(out.read_text())

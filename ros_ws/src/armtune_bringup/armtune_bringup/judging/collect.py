@@ -24,6 +24,9 @@ STAGES = {
     MEASURED_ON: {"few": 100, "some": 400, "many": 1200},
 }
 """Updates of these policies: hardly able, halfway, as able as cloning gets."""
+AIM_M = 0.01
+"""Every second try that is learnt from is aimed so far off, as tries after failures are: what succeeds, or nearly does,
+by chance is what a judge knows least of."""
 STAGE_EPISODES = 160
 """Demonstrations that the practising policies imitate, at most."""
 
@@ -50,7 +53,7 @@ def collect(judging: Judging, run: Path, practice: int, on_step: OnStep) -> None
 
     if practice:
         policies = clone_stages(config, run, LEARNT_FROM, config.experiment.seed, on_step)
-        wanted = Wanted(config.experiment.seed, practice, (PRACTICE,))
+        wanted = Wanted(config.experiment.seed, practice, (PRACTICE,), AIM_M)
         kept = witnessed(config, wanted, policies, run / TAUGHT, practised)
     for stale in set((run / TAUGHT).glob(f"{config.task.name}-*.safetensors")) - set(kept):
         trash(stale)  # of another number of episodes or other policies: partly the same scenes

@@ -15,6 +15,7 @@ from armtune_bringup.stages import make_env
 from armtune_policies.contract import DIRECTIONS, Direction, digest
 from armtune_policies.reward.frameset import FrameSet, write_frames
 from armtune_policies.reward.gather import FAILURE, PRACTICE
+from armtune_policies.runtime.aim import Aim, Floats, shifted
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.manifest import load_manifest
 from armtune_sim.opengl import backend
@@ -35,6 +36,8 @@ class Wanted:
     seed: int
     episodes: int
     kinds: tuple[str, ...] = (EXPERT, FAILURE, PRACTICE)
+    aim_m: float = 0.0
+    """How far off, a standard deviation along an axis [m], every second try of practice takes its tool to be."""
 
 
 def witnessed(
@@ -68,6 +71,7 @@ def witnessed(
         versions = {name: load_manifest(path, kinds=("policy",)).version for name, path in acting.items()}
         for direction in DIRECTIONS:
             made = [world_of(config), kind, direction, wanted.seed, wanted.episodes, versions, LINGER_STEPS]
+            made += [wanted.aim_m] if versions and wanted.aim_m else []
             named = digest(made)
             path = folder / f"{config.task.name}-{kind}-{direction}-{wanted.seed}-{named[:12]}.safetensors"
             if not path.is_file():
@@ -105,12 +109,13 @@ def _made(
                 + 10 * [EXPERT, FAILURE, PRACTICE].index(kind)
                 + [s for s, _ in stages].index(stage)
             )
+            aim = Aim(wanted.aim_m, wanted.aim_m, base)
             for index in range(-(-wanted.episodes // len(stages))):
                 if policy is None:
                     noise = config.experiment.demo_noise
                     act = expert(env, task, direction, base, index, noise, fails=kind == FAILURE)
                 else:
-                    act = _acting(policy, task.sentence(direction))
+                    act = _acting(policy, task.sentence(direction), aim.off_m(index, index % 2))
                 seen.append(
                     (
                         stage if policy is None else f"{PRACTICE}-{stage}",
@@ -123,8 +128,8 @@ def _made(
     return _framed(seen, task.sentence(direction), f"{kind}-{direction}-{wanted.seed}", task.name)
 
 
-def _acting(policy: Policy, sentence: str):  # type: ignore[no-untyped-def]
-    return lambda images, state: policy.propose(policy.features(images), state, sentence)
+def _acting(policy: Policy, sentence: str, off_m: Floats):  # type: ignore[no-untyped-def]
+    return lambda images, state: policy.propose(policy.features(images), shifted(state, off_m), sentence)
 
 
 def _framed(seen, sentence: str, name: str, task: str) -> FrameSet:  # type: ignore[no-untyped-def]
