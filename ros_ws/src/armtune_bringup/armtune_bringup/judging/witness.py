@@ -70,8 +70,8 @@ def witnessed(
         acting = policies if kind == PRACTICE else {}
         versions = {name: load_manifest(path, kinds=("policy",)).version for name, path in acting.items()}
         for direction in DIRECTIONS:
-            made = [world_of(config), kind, direction, wanted.seed, wanted.episodes, versions, LINGER_STEPS]
-            made += [wanted.aim_m] if versions and wanted.aim_m else []
+            aimed = [wanted.aim_m] if versions and wanted.aim_m else []
+            made = [world_of(config), kind, direction, wanted.seed, wanted.episodes, versions, LINGER_STEPS, *aimed]
             named = digest(made)
             path = folder / f"{config.task.name}-{kind}-{direction}-{wanted.seed}-{named[:12]}.safetensors"
             if not path.is_file():
