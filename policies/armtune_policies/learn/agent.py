@@ -85,7 +85,7 @@ class Agent:
         self.updates, self.is_online = 0, False
         self.optimiser = self._optimiser()
         self._following, self._shrinking = self._pairs(), self._decaying()
-        self._kept = [torch.zeros_like(weight) for weight in self._shrinking]
+        self._kept = self._kept_of({})
         self.safeguard = Safeguard()
         self._gain = layout.gain.to(self.device)
         self._losses = torch.compile(self.losses, dynamic=False) if params.compiled else self.losses
@@ -199,14 +199,14 @@ class Agent:
             ValueError: when it is of another layout or other networks.
         """
         ours, tensors = self.state(), of_today(tensors, has_critics=self.recipe.next_value is not None)
-        moments = {name for name in (*tensors, *ours) if name.startswith(("adam.", KEPT))}
-        if wrong := sorted((set(tensors) ^ set(ours)) - moments):
+        optional = {name for name in (*tensors, *ours) if name.startswith(("adam.", KEPT))}
+        if wrong := sorted((set(tensors) ^ set(ours)) - optional):
             raise ValueError(f"state of another agent: {wrong[0]!r} is in one of the two only")
-        for name in set(ours) - moments - {"generator"}:
+        for name in set(ours) - optional - {"generator"}:
             if tensors[name].shape != ours[name].shape:
                 raise ValueError(f"{name}: expected shape {tuple(ours[name].shape)}, got {tuple(tensors[name].shape)}")
         with torch.no_grad():
-            for name in set(ours) - moments - {"generator", "scales", "counters"}:
+            for name in set(ours) - optional - {"generator", "scales", "counters"}:
                 ours[name].copy_(tensors[name])
         self.updates, self.is_online = int(tensors["counters"][0]), bool(tensors["counters"][1])
         self._kept = self._kept_of(tensors)

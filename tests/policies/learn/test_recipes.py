@@ -21,39 +21,9 @@ from armtune_policies.learn.settings import NAMES, NEWER, AgentParams, named_by,
 sys.path.insert(0, str(Path(__file__).parent))
 
 from slow_losses import Slow
+from tiny_agents import ACTION, ROWS, SMALL, VECTOR, batch, make
 
-ROWS, VECTOR, ACTION, SENTENCE = 5, 6, 3, 4
 CPU = torch.device("cpu")
-SMALL: dict[str, Any] = {"hidden": (8, 7), "projection": 5, "cql_actions": 3, "critics": 3, "target_subset": 2}
-
-
-def make(recipe: str, **changes: Any) -> Agent:
-    """A small agent whose targets differ from its networks."""
-    table = torch.randn(2, SENTENCE, generator=torch.Generator().manual_seed(0))
-    agent = Agent(Layout(VECTOR, ACTION, table), recipe_params(recipe, **{**SMALL, **changes}), seed=3)
-    with torch.no_grad(), torch.random.fork_rng():
-        torch.manual_seed(1)
-        for nets in (agent.nets, agent.targets):
-            for weight in nets.parameters():
-                weight.add_(0.3 * torch.randn_like(weight))
-    agent.set_scale(torch.full((VECTOR,), 0.2), torch.full((VECTOR,), 1.5))
-    return agent
-
-
-def batch(seed: int = 0, rows: int = ROWS, dtype: torch.dtype = torch.float32) -> Batch:
-    g = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=g).to(dtype)
-
-    def seen() -> Seen:
-        return Seen(normal(rows, VECTOR), torch.randint(2, (rows,), generator=g))
-
-    bootstrap = (torch.arange(rows) != 1).to(dtype)
-    imitate = (torch.arange(rows) % 2 == 0).to(dtype)
-    action = torch.tanh(normal(rows, ACTION))
-    action[0, 0] = 1.0  # at the bound, as a shut gripper is
-    return Batch(seen(), action, normal(rows), bootstrap, seen(), normal(rows), imitate)
 
 
 def doubled(agent: Agent, draws: Draws) -> Draws:
@@ -397,80 +367,6 @@ def test_training_stops_when_going_back_does_not_help() -> None:
     with pytest.raises(ValueError, match="stayed not finite"):
         for _ in range(20):
             agent.update(batch(0)._replace(reward=torch.full((ROWS,), torch.nan)))
-
-
-def weights(agent: Agent) -> dict[str, torch.Tensor]:
-    return {name: weight.clone() for name, weight in agent.nets.state_dict().items()}
-
-
-def decays(name: str, weight: torch.Tensor) -> bool:
-    return name.startswith(("actor.", "actor_projection.")) and weight.ndim > 1 and not name.endswith("table")
-
-
-@pytest.mark.parametrize("recipe", NAMES)
-def test_decay_shrinks_the_actors_matrices_and_nothing_else(recipe: str) -> None:
-    lr, decay = 1e-2, 5.0
-    plain, decaying = (make(recipe, actor_lr=lr, actor_decay=by, actor_every=1) for by in (0.0, decay))
-    before = weights(plain)
-    for agent in (plain, decaying):
-        agent.update(batch(0))
-    ours = weights(decaying)
-    for name, weight in weights(plain).items():
-        assert torch.allclose(ours[name], weight - lr * decay * before[name] * decays(name, weight), atol=1e-7), name
-
-
-@pytest.mark.parametrize("recipe", NAMES)
-def test_in_practice_the_actor_decays_towards_what_practice_began_with(recipe: str) -> None:
-    lr, decay = 1e-2, 5.0
-    plain, decaying = (make(recipe, actor_lr=lr, actor_decay=by, actor_every=1) for by in (0.0, decay))
-    begun = weights(plain)
-    decaying.go_online()
-    plain.go_online()
-    plain.update(batch(0))
-    decaying.update(batch(0))  # it is where it began: nothing pulls
-    before = weights(decaying)
-    assert all(torch.allclose(before[name], weight, atol=1e-7) for name, weight in weights(plain).items())
-    resumed = make(recipe, actor_lr=lr, actor_decay=decay, actor_every=1)
-    resumed.restore({name: t.clone() for name, t in decaying.state().items()})
-    for agent in (plain, decaying, resumed):
-        agent.update(batch(1))
-    ours, theirs = weights(decaying), weights(resumed)
-    for name, weight in weights(plain).items():
-        pulled = lr * decay * (begun[name] - before[name]) * decays(name, weight)
-        assert torch.allclose(ours[name], weight + pulled, atol=1e-6), name
-        assert torch.equal(ours[name], theirs[name]), name
-
-
-def test_practice_of_before_the_actor_kept_its_start_goes_on_from_its_weights() -> None:
-    agent, older = make("calql", actor_decay=5.0), make("calql", actor_decay=5.0)
-    agent.go_online()
-    agent.update(batch(0))
-    older.restore({name: t.clone() for name, t in agent.state().items() if not name.startswith("kept.")})
-    ours, state = weights(agent), older.state()
-    assert older.is_online and all(torch.equal(state[f"nets.{name}"], weight) for name, weight in ours.items())
-    assert any(name.startswith("kept.") for name in state)
-
-
-def test_an_actor_that_decays_learns_what_was_meant_and_not_how_the_demonstrator_trembled() -> None:
-    rng = np.random.default_rng(0)
-    meant = rng.normal(size=(VECTOR, ACTION)) / np.sqrt(VECTOR)
-    state = rng.normal(size=(700, VECTOR)).astype(np.float32)
-    clean = np.tanh(state @ meant).astype(np.float32)
-    shown = np.clip(clean + 0.3 * rng.normal(size=clean.shape), -1, 1).astype(np.float32)
-
-    def off(decay: float) -> float:
-        """Train on the first 200 rows; return how far off [rms] it is in the others."""
-        agent = make("bc", actor_decay=decay, hidden=(64, 64), projection=64)
-        for _ in range(1500):
-            rows = rng.integers(200, size=64)
-            seen = Seen(torch.from_numpy(state[rows]), torch.zeros(64, dtype=torch.int64))
-            one = batch(0, rows=64)._replace(seen=seen, action=torch.from_numpy(shown[rows]), imitate=torch.ones(64))
-            agent.update(one)
-        new = Seen(torch.from_numpy(state[200:]), torch.zeros(500, dtype=torch.int64))
-        return float(np.sqrt(np.mean((agent.act(new).numpy() - clean[200:]) ** 2)))
-
-    by_heart, decaying = off(0.0), off(recipe_params("bc").actor_decay)
-    assert decaying < 0.7 * by_heart, (decaying, by_heart)
 
 
 def test_a_training_made_before_a_setting_keeps_its_name() -> None:
