@@ -131,7 +131,8 @@ def test_two_processes_under_torchrun_log_the_losses_of_one(tmp_path: Path, demo
     found = json.loads(run.stdout.splitlines()[-1])
     assert (found["processes"], found["updates"], found["episodes"]) == (2, 20, 4)
     ours, theirs = (dict(read_json(training_folder(folder) / CURVE)["rows"]) for folder in (one, two))
-    assert set(ours) == {20} and theirs[20] == pytest.approx(ours[20], rel=1e-5)
+    # float32 adds up in another order: 3e-7 of a loss at the first update. The actor's passes through zero on its way.
+    assert set(ours) == {20} and theirs[20] == pytest.approx(ours[20], rel=1e-5, abs=1e-5)
 
 
 def test_shaken_copies_are_more_rows_of_the_same_episodes(tmp_path: Path, demos: Path) -> None:
