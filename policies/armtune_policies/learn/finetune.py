@@ -87,7 +87,7 @@ class PracticeParams(Checked):
     recoveries: int = num(3, low=0, high=100, doc="tries after recovery moves, once stuck, before a person helps")
     scatter: str = choice("", of=("", *DIRECTIONS), doc="direction before which a success is pushed about")
     reset_every_episodes: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0: never")
-    spread: float = num(0.1, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
+    spread: float = num(0.0, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
     aim_m: float = num(
         0.0,
         low=0.0,

@@ -171,6 +171,9 @@ def teach(
     task: Annotated[str, typer.Option(help="whose cameras and seed; any task will do")] = "bin_sort",
     out: Annotated[Path, typer.Option(help="model folder to write")] = Path("models/teacher"),
     frames: Annotated[int, typer.Option(min=100, help="frames that go through the tower, twice")] = 4000,
+    untaught: Annotated[
+        list[Path] | None, typer.Option(help="run of a task that it is only asked about; may be repeated")
+    ] = None,
 ) -> None:
     """Train the teacher, an image-text dual encoder on locked towers, on demonstrations of several tasks.
 
@@ -183,7 +186,8 @@ def teach(
 
     judging = read_overrides([f"task={task}", f"reward.folder={out}"])
     with Bars() as bar:
-        found = teach_judge(judging, runs, Tower.from_wheel(), TeachParams(frames=frames), shown_by(bar))
+        params, others = TeachParams(frames=frames), untaught or []
+        found = teach_judge(judging, runs, Tower.from_wheel(), params, shown_by(bar), others)
     typer.echo(json.dumps(found))
 
 
@@ -257,7 +261,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     train: "armtune reward train runs/bin task=bin_sort reward.folder=models/bin-reward; "
     "armtune reward train runs/bin --teacher models/teacher --practised runs/practised --labels live",
     evaluate: "armtune reward evaluate runs/bin task=bin_sort reward.folder=models/bin-reward seed=7",
-    teach: "armtune reward teach runs/bin runs/drawer runs/lid --out models/teacher",
+    teach: "armtune reward teach runs/bin runs/drawer --untaught runs/lid --out models/teacher",
     retrain: "armtune reward retrain runs/bin task=bin_sort --practised runs/practised reward.folder=models/bin-reward",
     study: "armtune reward study runs/bin task=bin_sort seed=7",
     tune: "armtune reward tune runs/bin task=bin_sort reward.folder=models/bin-reward",
