@@ -70,7 +70,7 @@ def finetune_agent(
     before = _measured(config, Path(policy.folder), run / "evaluation" / "before.json", on_step)
     online = Replay(practised.rows, offline.shape, params)
     say(table(tally(data.trajectories), offline.nbytes + online.nbytes))
-    env, key = make_env(config), _digest(pretrained, params, practised)
+    env, key = make_env(config, for_policy=True), _digest(pretrained, params, practised)
     try:
         practice = Practice(
             agent, offline, online, SimArena(env, frozen, data.grasps), practised, run / "practice", key

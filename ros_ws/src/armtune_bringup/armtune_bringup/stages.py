@@ -36,8 +36,13 @@ FIRST_JUDGE = {"updates": 1000}
 """How the success classifier of a few demonstrations is trained; ``armtune reward train`` makes a better one."""
 
 
-def make_env(config: Config, sim: SimParams | None = None, kind: type[ArmEnv] | None = None) -> ArmEnv:
-    """Return the simulated world of the config, or of ``sim``, behind the same limits as on a robot."""
+def make_env(
+    config: Config, sim: SimParams | None = None, kind: type[ArmEnv] | None = None, for_policy: bool = False
+) -> ArmEnv:
+    """Return the simulated world of the config, or of ``sim``, behind the same limits as on a robot.
+
+    One ``for_policy`` has a sticky gripper, as ``policy_node``; what was demonstrated or recorded is done as it is.
+    """
     from armtune_sim.env import ArmEnv
 
     mjcf = str(config_root().resolve() / "robot" / config.robot.mjcf)
@@ -50,6 +55,7 @@ def make_env(config: Config, sim: SimParams | None = None, kind: type[ArmEnv] | 
         gate=gate,
         observation=config.policy.observation,
         episode_steps=config.task.episode_steps,
+        grip_steps=config.policy.grip_steps if for_policy else 1,
     )
 
 
@@ -168,7 +174,7 @@ def evaluate_policy(
     from armtune_policies.learn.evaluate import evaluate
     from armtune_sim.env import read
 
-    env, task = make_env(config), config.task
+    env, task = make_env(config, for_policy=True), config.task
     seeds = range(first_seed, first_seed + config.experiment.evaluations)
     rows = read_json(kept) if kept is not None and kept.is_file() else {}
     tried = {way: {seed: (bool(won), int(took)) for seed, won, took in rows.get(way, [])} for way in DIRECTIONS}

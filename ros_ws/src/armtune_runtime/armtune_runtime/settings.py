@@ -50,6 +50,9 @@ class PolicyParams(Checked):
         0.0, low=0.0, high=0.02, doc="how far off a try of practice is aimed, per failure since the last success [m]"
     )
     aim_most_m: float = num(0.02, low=0.0, high=0.05, doc="the most of it [m], a standard deviation along each axis")
+    grip_s: float = num(
+        0.6, low=0.0, high=5.0, doc="for so long the gripper stays with what it was told anew [s]; 0: not at all"
+    )
     providers: tuple[str, ...] = text(PROVIDERS, doc="execution providers to try; the quickest that is right is taken")
     worker: str = text("", doc="interpreter or socket of an inference worker; blank: a GPU in a child, else here")
     half: bool = text(False, doc="TensorRT may compute in half precision, within 1 % of what it should answer")
@@ -57,6 +60,11 @@ class PolicyParams(Checked):
     @property
     def action(self) -> ActionSpec:
         return ActionSpec(rate_hz=self.rate_hz)
+
+    @property
+    def grip_steps(self) -> int:
+        """Control steps of ``grip_s``."""
+        return max(round(self.grip_s * self.rate_hz), 1)
 
     @property
     def observation(self) -> ObservationSpec:

@@ -14,6 +14,7 @@ import numpy as np
 from armtune_policies.contract import STATE_NAMES, ObservationSpec, StepTick, TaskPair
 from armtune_policies.runtime.aim import Aim, shifted
 from armtune_policies.runtime.exploration import Exploration
+from armtune_policies.runtime.grip import Grip
 from armtune_policies.runtime.images import prepare
 from armtune_policies.runtime.onlooker import Onlooker
 from armtune_policies.runtime.policy import Policy, embedding
@@ -63,10 +64,16 @@ class Thinker:
     """Turns what was seen into a thought, and remembers how long it took."""
 
     def __init__(
-        self, spec: ObservationSpec, robot: RobotParams, kinematics: Kinematics, exploration: Exploration, aim: Aim
+        self,
+        spec: ObservationSpec,
+        robot: RobotParams,
+        kinematics: Kinematics,
+        exploration: Exploration,
+        aim: Aim,
+        grip: Grip,
     ) -> None:
         self._spec, self._robot, self._kinematics, self._exploration = spec, robot, kinematics, exploration
-        self._aim = aim
+        self._aim, self._grip = aim, grip
         self._took_s: deque[tuple[float, float, float]] = deque(maxlen=200)
 
     @classmethod
@@ -75,10 +82,10 @@ class Thinker:
         p, kinematics = params.policy, Kinematics(params.robot, params.mjcf)
         exploration = Exploration(p.action, p.explore, p.explore_last, p.explore_episodes, params.seed)
         aim = Aim(p.aim_m, p.aim_most_m, params.seed)
-        return cls(p.observation, params.robot, kinematics, exploration, aim)
+        return cls(p.observation, params.robot, kinematics, exploration, aim, Grip(p.grip_steps))
 
     def think(self, policy: Policy, seen: Seen, episode: EpisodeState, step: int) -> Thought:
-        """Run the policy once, for a step of an episode: by its mean, but that practice explores.
+        """Run the policy once, for a step of an episode: by its mean, but that practice explores; see ``Grip``, too.
 
         Raises:
             ModelError: for a sentence it does not know, or an answer that is not finite.
@@ -96,6 +103,7 @@ class Thinker:
         proposed = policy.propose(features, believed, episode.sentence)
         if is_practice:
             proposed = self._exploration.strayed(proposed, episode.index, step)
+        proposed = np.append(proposed[:-1], np.float32(self._grip.held(episode.episode_id, step, float(proposed[-1]))))
         done_s = time.perf_counter()
         self._took_s.append((ready_s - start_s, done_s - ready_s, seen.age_s))
         return Thought(images, state, features, proposed, ready_s - start_s, done_s - ready_s)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from armtune_policies.contract import DIRECTIONS, ConfigError, Decision, Direction, ObservationSpec
+from armtune_policies.runtime.grip import Grip
 from armtune_policies.runtime.images import prepare
 from armtune_safety.settings import GateParams
 
@@ -39,6 +40,7 @@ class ArmEnv(gym.Env[Observation, NDArray[np.float32]]):
         observation: Cameras and image size.
         episode_steps: Steps before an episode is truncated.
         direction: What to do when ``reset`` is not told.
+        grip_steps: For how many steps the gripper stays with what it was told anew, see ``Grip``.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012  gymnasium declares it so
@@ -55,15 +57,16 @@ class ArmEnv(gym.Env[Observation, NDArray[np.float32]]):
         observation: ObservationSpec | None = None,
         episode_steps: int = 50,
         direction: Direction = "forward",
+        grip_steps: int = 1,
         render_mode: str | None = None,
     ) -> None:
         self.render_mode = render_mode
         self.gated = GatedWorld(task, sim, gate)
         self.seen = observation or ObservationSpec()
         self.direction, self.episode_steps = _known(direction), episode_steps
-        self.steps = 0
+        self.steps = self._begun = 0
         self.decision: Decision | None = None
-        self._fresh = False
+        self._fresh, self._grip = False, Grip(grip_steps)
         spec, shape = self.gated.spec, (self.seen.height_px, self.seen.width_px, 3)
         low, high = np.array(spec.low, np.float32), np.array(spec.high, np.float32)
         self.action_space = gym.spaces.Box(low, high, dtype=np.float32)
@@ -89,7 +92,7 @@ class ArmEnv(gym.Env[Observation, NDArray[np.float32]]):
             self.gated.reset(self._scene_seed(seed), self.direction)
         self._fresh = True
         self.gated.begin(str(options.get("episode_id", "env")))
-        self.steps, self.decision = 0, None
+        self.steps, self.decision, self._begun = 0, None, self._begun + 1
         return self.observe(), self._facts()
 
     def step(
@@ -98,6 +101,7 @@ class ArmEnv(gym.Env[Observation, NDArray[np.float32]]):
         """Propose one tool delta and see what comes of it one control period later."""
         # float32 bounds lie a hair outside the exact ones, which the gate would count as a limit
         values = np.clip(np.asarray(action, float), self.gated.spec.low, self.gated.spec.high)
+        values[-1] = self._grip.held(self._begun, self.steps, values[-1])
         self.decision = self.gated.step(values, policy_version)
         self.steps += 1
         done = self.gated.world.success(self.direction)

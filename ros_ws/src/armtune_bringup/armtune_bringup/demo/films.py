@@ -24,7 +24,7 @@ def frames(config: Config, policy: Policy, direction: Direction, label: str, sce
     """Yield rgb8 frames (480, 640, 3), one a control step."""
     from armtune_sim.env import read
 
-    env, sentence = make_env(config), config.task.sentence(direction)
+    env, sentence = make_env(config, for_policy=True), config.task.sentence(direction)
     try:
         for seed in range(EVALUATION_SEED, EVALUATION_SEED + scenes):
             seen, info = env.reset(seed=seed, options={"direction": direction})

@@ -70,8 +70,8 @@ def witnessed(
         acting = policies if kind == PRACTICE else {}
         versions = {name: load_manifest(path, kinds=("policy",)).version for name, path in acting.items()}
         for direction in DIRECTIONS:
-            aimed = [wanted.aim_m] if versions and wanted.aim_m else []
-            made = [world_of(config), kind, direction, wanted.seed, wanted.episodes, versions, LINGER_STEPS, *aimed]
+            acted = [*([wanted.aim_m] if wanted.aim_m else []), config.policy.grip_steps] if versions else []
+            made = [world_of(config), kind, direction, wanted.seed, wanted.episodes, versions, LINGER_STEPS, *acted]
             named = digest(made)
             path = folder / f"{config.task.name}-{kind}-{direction}-{wanted.seed}-{named[:12]}.safetensors"
             if not path.is_file():
@@ -97,7 +97,7 @@ def _made(
 ) -> FrameSet:
     from armtune_sim.witness import Witnessed, expert, witness
 
-    task, env = config.task, make_env(config)
+    task, env = config.task, make_env(config, for_policy=kind == PRACTICE)
     stages = list(policies.items()) if kind == PRACTICE else [(kind, Path())]
     seen: list[tuple[str, Witnessed]] = []
     try:

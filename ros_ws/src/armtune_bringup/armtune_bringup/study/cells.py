@@ -98,7 +98,7 @@ class SeedStudy:
     def named(self, name: str) -> str:
         """Return what names a cell: its data and settings, how it is measured, and the world that is practised in."""
         c = self.config
-        world = [*(asdict(part) for part in (c.robot, c.safety, c.sim)), c.task.as_shown]
+        world = [*(asdict(part) for part in (c.robot, c.safety, c.sim)), c.task.as_shown, c.policy.grip_steps]
         return digest([self.data.digest, self._reads(name), self.seed, asdict(self.sizes), world])
 
     @cached_property

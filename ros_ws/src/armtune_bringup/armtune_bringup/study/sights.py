@@ -66,7 +66,7 @@ class Images:
         return gathered(self.config, offline, self.folder, self.prior, self.encoder(on_step), on_step)
 
     def arena(self, grasps: Grasps | None = None) -> SimArena:
-        return SimArena(make_env(self.config), self.encoder(lambda what, done, total: None), grasps)
+        return SimArena(make_env(self.config, for_policy=True), self.encoder(lambda what, done, total: None), grasps)
 
     def encoder(self, on_step: OnStep) -> FrozenEncoder:
         """Return what its images are seen by."""
@@ -103,7 +103,7 @@ class Truth:
 
     def _arena(self, demos: bool = False, grasps: Grasps | None = None) -> TruthArena:
         other = other_tables(self.config) if demos else self.config.sim
-        return TruthArena(make_env(self.config, other, BlindEnv), None, grasps)
+        return TruthArena(make_env(self.config, other, BlindEnv, for_policy=not demos), None, grasps)
 
 
 class BlindEnv(ArmEnv):
