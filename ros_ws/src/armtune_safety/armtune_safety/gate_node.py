@@ -46,9 +46,7 @@ class GateNode(ManagedNode):
         self._wire()
         self._serve_all()
         tick = partial(self._do, self._pace.on_timer)
-        # In lockstep messages drive the gate, the timer only closes barriers that nobody answers, after a period.
-        tick_s = 0.2 / p.rate_hz if p.time == "lockstep" else 1.0 / p.safety.gate_tick_hz
-        self._tick_timer = self.create_timer(tick_s, tick, autostart=False)
+        self._tick_timer = self.create_timer(self._pace.timer_s, tick, autostart=False)
         self._look_timer = self.create_timer(_LOOK_S, self._look)
         self.report(nice=be_punctual())
 

@@ -34,6 +34,7 @@ class RealPace:
 
     def __init__(self, gate: Gate, clock: Clock, outlet: Outlet, tick_s: float, silence_s: float) -> None:
         self._gate, self._clock, self._outlet, self._tick_s = gate, clock, outlet, tick_s
+        self.timer_s = tick_s
         self._silence_ns = round(silence_s * 1e9)
         self._period_ns = round(gate.spec.period_s * 1e9)
         self._next_ns = self._sent_ns = clock.now_ns()
@@ -86,6 +87,7 @@ class LockstepPace:
     def __init__(self, gate: Gate, clock: ManualClock, wall: Clock, outlet: Outlet, tick_s: float) -> None:
         self._gate, self._clock, self._wall, self._outlet = gate, clock, wall, outlet
         self._points = max(1, round(gate.spec.period_s / tick_s))
+        self.timer_s = gate.spec.period_s / 5  # messages drive it; by time only what nobody answers is closed
         self._pending_since_ns: int | None = None
         self._answer: tuple[list[Array], float, int] | None = None
         self._acting, self._over, self._judged_step = "", "", -1
