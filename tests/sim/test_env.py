@@ -37,6 +37,19 @@ def test_episode_is_the_same_when_seed_and_actions_are(env: ArmEnv) -> None:
         np.testing.assert_array_equal(runs[0][key], runs[1][key])
 
 
+def test_gripper_stays_with_what_it_was_told_anew_where_it_is_sticky(env: ArmEnv) -> None:
+    sticky = ArmEnv("bin_sort", episode_steps=50, grip_steps=3)
+    for made, held in ((env, [0, 1, 0, 1, 0, 0]), (sticky, [0, 1, 1, 1, 0, 0])):
+        for _ in range(2):  # an episode begins with what it wants, however the last one ended
+            made.reset(seed=4)
+            told = []
+            for opening in (0, 1, 0, 1, 0, 0):
+                made.step(np.array([0, 0, 0, 0, 0, 0, opening], np.float32))
+                told.append(made.decision.proposed[-1] if made.decision else None)
+            assert told == held
+    sticky.close()
+
+
 def test_reward_is_zero_once_when_the_expert_succeeds(env: ArmEnv) -> None:
     env.reset(seed=2, options={"direction": "forward"})
     expert, rewards, terminated = make_expert("bin_sort", "forward", np.random.default_rng(1)), [], False
