@@ -6,6 +6,7 @@ import json
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -13,7 +14,7 @@ from armtune_bringup import stages
 from armtune_bringup.cli import app
 from armtune_bringup.compose import compose
 from armtune_bringup.settings import ExperimentParams
-from armtune_bringup.stages import collect_demos, planned, pretrain_models
+from armtune_bringup.stages import collect_demos, make_env, planned, pretrain_models
 from armtune_policies.learn import bc
 from armtune_policies.reward.classifier import RewardModel
 from armtune_policies.store.episode_reader import list_episodes, read_episode
@@ -62,3 +63,16 @@ def test_a_few_demonstrations_make_a_policy_and_a_judge_that_has_a_card_and_know
     found = json.loads(said.stdout.splitlines()[-1])
     assert found["policy"] == load_manifest(tmp_path / "p").version and found["episodes"] == 4
     assert found["reward"] == load_manifest(tmp_path / "r").version
+
+
+def test_gripper_is_sticky_for_a_policy_and_not_for_what_was_demonstrated() -> None:
+    config, wanted = compose(["task=bin_sort"]), (0, 1, 0, 1, 0, 0)
+    for for_policy, held in ((True, [0, 1, 1, 1, 0, 0]), (False, list(wanted))):
+        env, told = make_env(config, for_policy=for_policy), []
+        env.reset(seed=4)
+        for opening in wanted:
+            env.step(np.array([0, 0, 0, 0, 0, 0, opening], np.float32))
+            assert env.decision is not None
+            told.append(env.decision.proposed[-1])
+        env.close()
+        assert told == held

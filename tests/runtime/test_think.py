@@ -1,57 +1,66 @@
-"""What is proposed beside what a policy wants: the sticky gripper, on a robot as in simulation."""
+"""A step of a policy where what it runs on is gone or too slow."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from armtune_policies.contract import TaskPair
-from armtune_policies.store.nouns import EpisodeState
-from armtune_runtime.assemble import Frame, Joints, Seen
-from armtune_runtime.settings import PolicyNodeParams, PolicyParams
-from armtune_runtime.think import Thinker
-from fixtures.wires import SENTENCE, SIZE, mjcf, robot
+from armtune_policies.runtime.ort_session import OrtSession
+from armtune_policies.runtime.policy import Policy
+from armtune_policies.runtime.session import Arrays
+from armtune_policies.store.manifest import ModelError
+from armtune_runtime.settings import PolicyParams
+from armtune_runtime.think import check_pace, load_policy
+from fixtures.tiny_models import ACTION, OBSERVATION, SENTENCES_KNOWN, tiny_policy
 
-WANTED = (0.0, 1.0, 0.0, 1.0, 0.0, 0.0)
+TASK = TaskPair(name="drawer", forward=SENTENCES_KNOWN[0], backward=SENTENCES_KNOWN[1])
+GPU = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
-
-def thinker(folder: Path, **policy: Any) -> Thinker:
-    task = TaskPair(name="drawer", forward=SENTENCE, backward="close the drawer")
-    told = PolicyParams(folder=str(folder), **policy)
-    params = PolicyNodeParams(policy=told, robot=robot(), task=task, run_folder=str(folder), mjcf=mjcf())
-    return Thinker.of(params)
+pytestmark = pytest.mark.fault("F27")
 
 
-def proposed(thinks: Thinker, episode_id: str) -> list[float]:
-    """Act an episode by a policy that opens and closes the gripper in turn; return what is proposed for the gripper."""
-    pose = (*robot().home_rad, robot().finger_m(1.0))
-    seen = Seen({"front": Frame(1, 1, np.full((*SIZE, 3), 90, np.uint8))}, Joints(1, 1, pose), 0.0)
-    made = []
-    for step, opening in enumerate(WANTED):
-        wants = np.array([0.01, 0, 0, 0, 0, 0, opening], np.float32)
-        policy: Any = SimpleNamespace(
-            features=lambda images: np.zeros(4, np.float32), propose=lambda *_, wants=wants: wants
-        )
-        thought = thinks.think(policy, seen, EpisodeState(episode_id=episode_id, sentence=SENTENCE), step)
-        assert thought.proposed.dtype == np.float32 and thought.proposed[:-1].tolist() == wants[:-1].tolist()
-        made.append(float(thought.proposed[-1]))
-    return made
+class Slow(OrtSession):
+    """The same graph on something a hundred times slower."""
+
+    def run(self, feeds: Mapping[str, Any]) -> Arrays:
+        time.sleep(0.11)
+        return super().run(feeds)
 
 
-@pytest.mark.parametrize(
-    ("policy", "held"),
-    [
-        ({}, [0, 1, 1, 1, 0, 0]),
-        ({"rate_hz": 10.0}, [0, 1, 1, 1, 1, 1]),
-        ({"grip_s": 0.0}, list(WANTED)),
-    ],
-)
-def test_gripper_stays_for_its_time_with_what_it_was_told_anew(
-    tmp_path: Path, policy: dict[str, Any], held: list[float]
+class Gone(OrtSession):
+    """A device that is lost once the model is loaded and checked."""
+
+    is_there = True
+
+    def run(self, feeds: Mapping[str, Any]) -> Arrays:
+        if not Gone.is_there:
+            raise ModelError("the graph refused its inputs: CUDA failure 999")
+        return super().run(feeds)
+
+
+def test_policy_falls_back_and_says_to_what_where_it_is_fast_enough(tmp_path: Path) -> None:
+    policy = load_policy(PolicyParams(folder=str(tiny_policy(tmp_path)), providers=GPU), TASK)
+    assert policy.provider in set(GPU) & set(onnxruntime.get_available_providers()), "the CPU where it is all there is"
+
+
+def test_policy_is_refused_where_a_step_takes_longer_than_a_period(tmp_path: Path) -> None:
+    params = PolicyParams(folder=str(tiny_policy(tmp_path)), providers=GPU)
+    policy = Policy.load(tmp_path, ACTION, OBSERVATION, Slow)
+    with pytest.raises(ModelError, match=r"a step takes 2\d\d ms on .*, more than the control period of 200 ms; CUDA"):
+        check_pace(policy, params, TASK.forward)
+
+
+def test_step_of_a_device_that_was_lost_is_an_error_and_no_proposal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thinks = thinker(tmp_path, **policy)
-    assert proposed(thinks, "run-00000") == proposed(thinks, "run-00001") == held
+    policy = Policy.load(tiny_policy(tmp_path), ACTION, OBSERVATION, Gone)
+    monkeypatch.setattr(Gone, "is_there", False)
+    with pytest.raises(ModelError, match="CUDA failure"):
+        policy.features({"front": np.zeros((96, 96, 3), np.uint8)})

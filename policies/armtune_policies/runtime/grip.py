@@ -26,7 +26,7 @@ class Grip:
     def held(self, episode: object, step: int, opening: float) -> float:
         """Return the opening, 0 closed to 1 open, to propose in a step where a policy wants ``opening``.
 
-        An episode's first opening stands for as long as it is wanted: only a change is held.
+        Only a change is held. An episode (or whatever names who acts in it) begins with what is wanted first.
         """
         if episode != self._episode:
             self._episode, self._told, self._until = episode, opening, step

@@ -70,7 +70,7 @@ def finetune_agent(
     before = _measured(config, Path(policy.folder), run / "evaluation" / "before.json", on_step)
     online = Replay(practised.rows, offline.shape, params)
     say(table(tally(data.trajectories), offline.nbytes + online.nbytes))
-    env, key = make_env(config, for_policy=True), _digest(pretrained, params, practised)
+    env, key = make_env(config, for_policy=True), _digest(pretrained, params, practised, policy.grip_steps)
     try:
         practice = Practice(
             agent, offline, online, SimArena(env, frozen, data.grasps), practised, run / "practice", key
@@ -128,7 +128,7 @@ def _params(learning: Learning) -> tuple[AgentParams, PracticeParams, OfflinePar
     return was.agent, PracticeParams.from_mapping({**theirs, **learning.practice}), was.offline
 
 
-def _digest(pretrained: str, params: AgentParams, practised: PracticeParams) -> str:
+def _digest(pretrained: str, params: AgentParams, practised: PracticeParams, grip_steps: int) -> str:
     """Name a practice; a longer one is the same, gone on with."""
     from armtune_policies.learn.settings import named_by
 
@@ -136,13 +136,14 @@ def _digest(pretrained: str, params: AgentParams, practised: PracticeParams) -> 
     del settings["steps"]
     if not settings["scatter"]:  # a practice that was begun before there was one goes on
         del settings["scatter"]
-    return digest([pretrained, named_by(params), settings])
+    return digest([pretrained, named_by(params), settings, grip_steps])
 
 
 def _measured(config: Config, folder: Path, kept: Path, on_step: OnStep) -> dict[str, Any]:
     """Return a policy's success by direction on held-out scenes; what was measured already is read."""
     policy = Policy.load(folder, config.policy.action, config.policy.observation)
-    if kept.is_file() and (found := read_json(kept)).get("policy") == policy.version:
+    by = {"policy": policy.version, "grip_steps": config.policy.grip_steps}
+    if kept.is_file() and by.items() <= (found := read_json(kept)).items():
         return found["success"]
     total, done = 2 * config.experiment.evaluations, []
 
@@ -154,5 +155,5 @@ def _measured(config: Config, folder: Path, kept: Path, on_step: OnStep) -> dict
     success: dict[str, Any] = {
         way: {"successes": r.successes, "n": r.count, "ci95": [r.low, r.high]} for way, r in rates.items()
     }
-    write_json(kept, {"policy": policy.version, "success": success})
+    write_json(kept, {**by, "success": success})
     return success

@@ -146,7 +146,7 @@ class PolicyNode(ManagedNode):
         self._patience.cancel()
         policy = self._seats.current
         try:
-            thought = self._thinker.think(policy, seen, self._episode, self._tick.step)
+            thought = self._thinker.think(policy, seen, self._episode, self._tick)
         except ModelError as why:
             self._warn("failed", str(why))
             if isinstance(why, SessionLost):  # the runner starts a new process, which opens the model anew

@@ -84,8 +84,11 @@ class Thinker:
         aim = Aim(p.aim_m, p.aim_most_m, params.seed)
         return cls(p.observation, params.robot, kinematics, exploration, aim, Grip(p.grip_steps))
 
-    def think(self, policy: Policy, seen: Seen, episode: EpisodeState, step: int) -> Thought:
+    def think(self, policy: Policy, seen: Seen, episode: EpisodeState, tick: StepTick) -> Thought:
         """Run the policy once, for a step of an episode: by its mean, but that practice explores; see ``Grip``, too.
+
+        ``tick`` (or a message like it) says which step, and under which lease: whoever gets the arm back from another
+        is not held to what it wanted before.
 
         Raises:
             ModelError: for a sentence it does not know, or an answer that is not finite.
@@ -102,8 +105,9 @@ class Thinker:
         believed = shifted(state, self._aim.off_m(episode.index, episode.since_success)) if is_practice else state
         proposed = policy.propose(features, believed, episode.sentence)
         if is_practice:
-            proposed = self._exploration.strayed(proposed, episode.index, step)
-        proposed = np.append(proposed[:-1], np.float32(self._grip.held(episode.episode_id, step, float(proposed[-1]))))
+            proposed = self._exploration.strayed(proposed, episode.index, tick.step)
+        opens = self._grip.held((episode.episode_id, tick.lease), tick.step, float(proposed[-1]))
+        proposed = np.append(proposed[:-1], np.float32(opens))
         done_s = time.perf_counter()
         self._took_s.append((ready_s - start_s, done_s - ready_s, seen.age_s))
         return Thought(images, state, features, proposed, ready_s - start_s, done_s - ready_s)

@@ -87,7 +87,8 @@ class LockstepPace:
     def __init__(self, gate: Gate, clock: ManualClock, wall: Clock, outlet: Outlet, tick_s: float) -> None:
         self._gate, self._clock, self._wall, self._outlet = gate, clock, wall, outlet
         self._points = max(1, round(gate.spec.period_s / tick_s))
-        self.timer_s = gate.spec.period_s / 5  # messages drive it; by time only what nobody answers is closed
+        self.timer_s = min(gate.spec.period_s / 5, 0.04)
+        """Messages drive it; by time an arm changes hands, and what nobody answers is closed."""
         self._pending_since_ns: int | None = None
         self._answer: tuple[list[Array], float, int] | None = None
         self._acting, self._over, self._judged_step = "", "", -1

@@ -67,7 +67,7 @@ def _in_process(config: Config, folder: Path) -> dict[str, Any]:
 
     policy = Policy.load(folder, config.policy.action, config.policy.observation)
     world = [*(asdict(part) for part in (config.robot, config.safety, config.sim)), config.task.as_shown]
-    named = digest([file_digest(folder / MANIFEST), world])
+    named = digest([file_digest(folder / MANIFEST), world, config.policy.grip_steps])
     kept = Path(config.experiment.folder) / EVALUATIONS / f"{policy.version}-{named[:12]}.json"
     with Bars() as bar:
         task = bar.add_task("evaluating", total=2 * config.experiment.evaluations)

@@ -85,14 +85,17 @@ def teach_judge(
     fitted = calibrated(
         asked, train, held, judging.fit_params, judging.calibration, {"loss": loss}, rule_of(config), LOOKED_AT
     )
-    known = [*un_task, *(w for q in un_task for w in (*TAUGHT.get(q, ()), *HELD_BACK.get(q, ()))), *strange]
-    asked.sentences(known)
+    known = [*un_task, *(w for q in un_task for w in (*TAUGHT.get(q, ()), *HELD_BACK.get(q, ())))]
+    asked.sentences([*known, *strange])
     embeddings = {sentence: asked.known[sentence] for sentence in known}
     facts = {"data": described(frames), "runs": [run.name for run in runs], "teach": asdict(params)}
     manifest = write_judge(judging, Path(config.reward.folder), fitted, embeddings, facts, "teacher")
     model = RewardModel.load(Path(config.reward.folder), config.policy.action, config.policy.observation)
     found = {"model": manifest.version, **manifest.metrics, "wordings": in_other_words(model, held)}
-    return found if others is None else {**found, "untaught": of_other_tasks(model, others)}
+    if others is None:
+        return found
+    model.sentences |= {sentence: asked.known[sentence] for sentence in strange}  # here only: it was not taught them
+    return {**found, "untaught": of_other_tasks(model, others)}
 
 
 def _untaught(judging: Judging, runs: Sequence[Path], taught: Mapping[str, str]) -> tuple[FrameSet, dict[str, str]]:
