@@ -125,7 +125,9 @@ class Agent:
         parts: dict[str, Tensor] = {}
         if self.recipe.next_value is not None:
             with torch.no_grad():
-                target = losses.td_target(batch.reward, batch.bootstrap, self.recipe.next_value(c), self.params.gamma)
+                floor = batch.mc_return if self.params.mc_floor else None
+                next_value = self.recipe.next_value(c)
+                target = losses.td_target(batch.reward, batch.bootstrap, next_value, self.params.gamma, floor)
             parts["td"] = losses.td_loss(c.q_data, target)
             if self.params.penalty_online or not self.is_online:
                 parts |= self.recipe.penalty(c)

@@ -12,9 +12,15 @@ import torch
 from torch import Tensor
 
 
-def td_target(reward: Tensor, bootstrap: Tensor, next_value: Tensor, gamma: float) -> Tensor:
-    """Return ``r + gamma * bootstrap * V(s')``, (B,). ``bootstrap`` is 0 at a success, 1 elsewhere, time limits too."""
-    return reward + gamma * bootstrap * next_value
+def td_target(
+    reward: Tensor, bootstrap: Tensor, next_value: Tensor, gamma: float, mc_return: Tensor | None = None
+) -> Tensor:
+    """Return ``r + gamma * bootstrap * V(s')``, (B,). ``bootstrap`` is 0 at a success, 1 elsewhere, time limits too.
+
+    With ``mc_return`` (B,) it is at least what the episode went on to reach: MCAC (Wilcox et al. 2022, eq. 4.2).
+    """
+    target = reward + gamma * bootstrap * next_value
+    return target if mc_return is None else torch.maximum(target, mc_return)
 
 
 def td_loss(q: Tensor, target: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from armtune_policies.store.files import read_yaml
 
 NAMES = ("bc", "calql", "cql", "iql", "rlpd", "wsrl", "td3bc")
 
-NEWER = ("failures", "actor_decay")
+NEWER = ("failures", "actor_decay", "mc_floor")
 """Settings that a training made before them does not know: at 0 they name none."""
 
 
@@ -48,6 +48,7 @@ class AgentParams(Checked):
     temperature: float = num(1.0, low=1e-6, high=100.0, doc="weight of the entropy at the start")
     temperature_lr: float = num(1e-4, low=0.0, high=1.0, doc="Adam's step size of the temperature; 0 keeps it")
     entropy: float = num(-1.0, low=-10.0, high=1.0, doc="target entropy per action dimension [nats]")
+    mc_floor: bool = text(False, doc="whether the TD target is at least the return of its episode (MCAC)")
     entropy_backup: bool = text(False, doc="whether the TD target holds the entropy")
     bc_weight: float = num(0.0, low=0.0, high=100.0, doc="cloning term beside the Q term, both of magnitude 1")
     scale_rate: float = num(0.01, low=1e-4, high=1.0, doc="how fast those magnitudes are followed")

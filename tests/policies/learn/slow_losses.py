@@ -163,6 +163,8 @@ class Slow:
         total = 0.0
         for i in self.rows:
             target = self.b["reward"][i] + self.p.gamma * self.b["bootstrap"][i] * next_value(i)
+            if self.p.mc_floor:
+                target = max(target, self.b["mc_return"][i])
             total += sum((self.nets.q(n, self.zs[i], self.b["action"][i]) - target) ** 2 for n in range(self.p.critics))
         return total / len(self.rows)
 

@@ -21,6 +21,12 @@ def test_target_bootstraps_a_time_limit_and_not_a_success() -> None:
     assert target.tolist() == [-10.0, 0.0]
 
 
+def test_target_is_at_least_what_the_episode_went_on_to_reach() -> None:
+    reached = T(-5, -12)
+    target = losses.td_target(T(-1, -1), bootstrap=T(1, 1), next_value=T(-10, -10), gamma=0.9, mc_return=reached)
+    assert target.tolist() == [-5.0, -10.0]
+
+
 def test_td_loss_sums_critics_and_averages_states() -> None:
     q = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     assert losses.td_loss(q, T(0, 0)).item() == pytest.approx((1 + 4) / 2 + (9 + 16) / 2)

@@ -46,6 +46,7 @@ DRAWN = ("generator", "counters")
 CASES = [(name, {}) for name in NAMES] + [
     ("calql", {"max_target_backup": True, "entropy_backup": True}),
     ("calql", {"bc_weight": 0.0, "actor_q": "mean"}),
+    ("calql", {"mc_floor": True}),
     ("rlpd", {"entropy_backup": True}),
     ("iql", {"expectile": 0.9, "awr_beta": 10.0, "awr_most": 5.0}),
 ]
@@ -371,7 +372,8 @@ def test_training_stops_when_going_back_does_not_help() -> None:
 
 def test_a_training_made_before_a_setting_keeps_its_name() -> None:
     for name in NEWER:
-        assert name not in named_by(AgentParams()) and named_by(AgentParams(**{name: 1}))[name] == 1
+        one = type(getattr(AgentParams(), name))(1)
+        assert name not in named_by(AgentParams()) and named_by(AgentParams(**{name: one}))[name] == one
 
 
 def test_practice_drops_the_penalty_and_the_moments_where_the_recipe_says_so() -> None:
