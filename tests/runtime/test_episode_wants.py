@@ -14,6 +14,7 @@ from armtune_interfaces.msg import GateState, StepTick
 from armtune_interfaces.srv import Lease
 from armtune_policies.contract import Mode, TaskPair
 from armtune_policies.episode import events as e
+from armtune_policies.episode.motion import Leg
 from armtune_policies.episode.settings import EpisodeParams
 from armtune_policies.store.nouns import FINISHED, HOMING
 from armtune_runtime.episode_node import EpisodeNode
@@ -25,7 +26,7 @@ from fixtures.wires import mjcf, robot
 ROBOT = robot()
 HOME = [*ROBOT.home_rad, ROBOT.finger_m(ROBOT.home_gripper)]
 AWAY = [HOME[0] + 0.5, *HOME[1:]]
-STROKE = e.Stroke(((0.3, 0.0, 0.2), (0.3, 0.1, 0.2)))
+ROUTE = e.Follow((Leg((0.3, 0.0, 0.2)), Leg((0.3, 0.1, 0.2))))
 
 
 class Unwired(EpisodeNode):
@@ -81,7 +82,7 @@ def node(tmp_path: Path, request: pytest.FixtureRequest) -> Unwired:
 
 def test_stroke_wants_the_arm_where_the_way_home_needed_none(node: Unwired) -> None:
     node._desk.want("")
-    node._carry_out([STROKE])
+    node._carry_out([ROUTE])
     assert node._keeper.wanted == WANTS_HOME
 
 

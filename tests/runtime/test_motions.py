@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from armtune_policies.contract import ActionSpec, Kind
+from armtune_policies.episode.motion import Leg
 from armtune_policies.episode.settings import EpisodeParams
 from armtune_runtime.motions import Motions
 from armtune_safety.kinematics import Kinematics
@@ -44,16 +45,19 @@ def test_hand_opens_where_it_is_then_the_arm_goes_home_by_numbered_joint_targets
 
 
 def test_arm_that_is_not_described_cannot_nudge() -> None:
-    assert not motions().stroke([(0.3, 0.0, 0.02)])
+    assert not motions().follow([Leg((0.3, 0.0, 0.02))])
 
 
-def test_stroke_is_made_of_tool_deltas_of_a_shut_hand_until_it_is_over() -> None:
+def test_route_is_made_of_tool_deltas_of_a_shut_hand_until_it_is_over() -> None:
     gate = default_gate()
     one = Motions(gate.robot, EpisodeParams(), 5.0, gate.mjcf)
     at = np.append(gate.robot.home_rad, 1.0)
     tool = Kinematics(gate.robot, gate.mjcf).tool_state(at[:-1], 1.0)[:3]
-    assert one.stroke([(float(tool[0]) + 0.2, float(tool[1]), float(tool[2]))])
+    assert one.follow([Leg((float(tool[0]) + 0.2, float(tool[1]), float(tool[2])))])
     proposal = one.proposal("", 0, 1, at)
     assert proposal is not None and proposal.kind == Kind.TOOL_DELTA
     assert proposal.values == pytest.approx((0.05, 0, 0, 0, 0, 0, 0))
-    assert one.proposal("", 1, 1, at) is None, "it came no nearer"
+    half = np.append(at[:-1], 0.5)
+    assert one.proposal("", 1, 1, half) is not None, "the hand is still shutting"
+    assert one.proposal("", 2, 1, half) is None, "it came no nearer, and holds something"
+    assert np.allclose(one.passed, [[*tool, *one.passed[0][3:6], 0.5]])

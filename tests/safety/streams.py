@@ -16,6 +16,8 @@ import numpy as np
 from gate_rig import BOOT, TICK_S, Rig, gate_params
 
 from armtune_policies.contract import PRIORITY, Decision, Kind, Proposal
+from armtune_policies.episode.carry import carry
+from armtune_policies.episode.motion import Leg, pushing
 from armtune_policies.episode.nudge import stroke
 from armtune_policies.episode.settings import EpisodeParams
 from armtune_runtime.motions import SOURCE as MOTION
@@ -154,14 +156,16 @@ class Story:
     def set_out(self) -> None:
         assert self.motions is not None
         self.is_nudging = not self.is_nudging
-        self.motions.stroke(self.lanes()) if self.is_nudging else self.motions.go_home()
+        self.motions.follow(self.legs()) if self.is_nudging else self.motions.go_home()
 
-    def lanes(self) -> np.ndarray:
-        """Points (N, 3) of a nudge about the hand, under the table and beyond walls too; all of it, or its end."""
+    def legs(self) -> Sequence[Leg]:
+        """A nudge, or carrying, about the hand, under the table and beyond walls too; all of it, or its end."""
         rng, at = self.rng, self.witness.kinematics.tool_pose(self.witness.q[:-1])[0]
         states = np.concatenate([at + rng.normal(0, 0.1, (8, 3)), np.zeros((8, 4))], axis=1)
-        points = stroke(states, rng.uniform(0, 1, 8), at + rng.normal(0, 0.2, 3), rng)
-        return points[int(rng.integers(len(points))) :]
+        goal = at + rng.normal(0, 0.2, 3)
+        pushes = pushing(stroke(states, rng.uniform(0, 1, 8), goal, rng))
+        legs = carry(states[0, :3], goal, rng) if self.chance(0.3) else pushes
+        return legs[int(rng.integers(len(legs))) :]
 
     def propose(self) -> None:
         """A proposal for the open step; some of them are somebody else's, old, or made up."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from armtune_policies.episode.carry import carry, put_at
+from armtune_policies.episode.motion import pushing
 from armtune_policies.episode.nudge import scatter, stroke
 from armtune_sim.gated import GatedWorld
 from armtune_sim.settings import SimParams
@@ -21,7 +23,7 @@ def test_stroke_brings_what_a_hand_missed_nearer_to_where_it_is_taken_hold_of() 
         peg = gated.world.scene.position("peg").copy()
         missed = np.tile(gated.state(), (2, 1))
         missed[:, :3] = peg + np.append(rng.normal(0, 0.01, 2), 0.006)
-        gated.stroke(stroke(missed, np.array([1.0, 0.0]), GOAL, rng))
+        gated.follow(pushing(stroke(missed, np.array([1.0, 0.0]), GOAL, rng)))
         gated.home()
         before_m.append(np.linalg.norm((peg - GOAL)[:2]))
         after_m.append(np.linalg.norm((gated.world.scene.position("peg") - GOAL)[:2]))
@@ -38,7 +40,7 @@ def test_what_was_put_down_is_scattered_over_where_it_is_taken_hold_of() -> None
         gated.reset(seed, "forward")
         began = gated.world.scene.position("peg").copy()
         goal = put_down + np.append(rng.uniform(-0.06, 0.06, 2), 0.0)
-        gated.stroke(scatter(began + rng.normal(0, 0.005, 3), goal, rng))
+        gated.follow(pushing(scatter(began + rng.normal(0, 0.005, 3), goal, rng)))
         gated.home()
         stands = gated.world.scene.position("peg")
         went_m.append(np.linalg.norm((stands - began)[:2]))
@@ -48,11 +50,29 @@ def test_what_was_put_down_is_scattered_over_where_it_is_taken_hold_of() -> None
     gated.world.close()
 
 
+def test_thing_is_carried_to_where_it_is_to_stand_and_a_hand_that_came_up_empty_says_so() -> None:
+    gated = GatedWorld("bin_sort", SimParams(variation=1.0))
+    rng, missed_m = np.random.default_rng(5), []
+    for seed in range(8):
+        gated.reset(seed, "forward")
+        began = gated.world.scene.position("peg").copy()
+        goal = GOAL + np.append(rng.uniform(-0.05, 0.05, 2), 0.0)
+        assert put_at(gated.follow(carry(np.array([*(began[:2] + 0.06), GOAL[2]]), goal, rng))) is None
+        assert np.linalg.norm((gated.world.scene.position("peg") - began)[:2]) < 0.02
+        put_m = put_at(gated.follow(carry(np.array([*began[:2], GOAL[2]]), goal, rng)))
+        gated.home()
+        assert put_m is not None and np.abs(put_m - goal[:2]).max() < 0.02
+        missed_m.append(np.linalg.norm(gated.world.scene.position("peg")[:2] - put_m))
+    assert np.median(missed_m) < 0.01
+    assert gated.lifts == 0
+    gated.world.close()
+
+
 def test_stroke_out_of_reach_ends() -> None:
     gated = GatedWorld("bin_sort", SimParams())
     gated.reset(0, "forward")
     began_ns = gated.world.time_ns
-    gated.stroke(np.array([[0.9, 0.9, 0.1], [0.9, -0.9, 0.1]]))
+    gated.follow(pushing(np.array([[0.9, 0.9, 0.1], [0.9, -0.9, 0.1]])))
     assert gated.world.time_ns - began_ns < 30e9
     gated.world.close()
 

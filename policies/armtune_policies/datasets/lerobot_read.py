@@ -174,6 +174,7 @@ def _as_it_was(
     said = json.loads(at.row[ABOUT])
     known = EpisodeState.__dataclass_fields__
     about = EpisodeState(**{key: value for key, value in said["about"].items() if key in known})
+    about = replace(about, stands_m=tuple(about.stands_m))  # JSON has lists only
     found = {name: column(rows, keys.extra(name), source) for name in ("step", "mode", "verdict", "probability")}
     steps, count = found["step"].astype(int), about.end_step + 1
     if len(steps) != rows.num_rows or not (np.diff(steps) > 0).all() or steps[-1] >= count:

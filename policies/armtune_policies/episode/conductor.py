@@ -11,7 +11,19 @@ from typing import cast
 import numpy as np
 
 from armtune_policies.contract import HOLD_REQUESTED, OPERATOR_LOST, SINGULAR, WALL, Direction, Mode, Verdict
-from armtune_policies.store.nouns import ACTING, EVALUATION, HOMING, LIVE, NUDGING, READY, SUCCESS, EpisodeState
+from armtune_policies.store.nouns import (
+    ACTING,
+    EVALUATION,
+    FINISHED,
+    HOMING,
+    IDLE,
+    LIVE,
+    NUDGING,
+    PAUSED,
+    READY,
+    SUCCESS,
+    EpisodeState,
+)
 
 from . import events as e
 from .course import Counts
@@ -25,6 +37,8 @@ from .watch import PolicyWatch
 WHOLE_S = 0.25
 """A step that began so long ago is over: longer than any control period."""
 _PATIENT = frozenset((HOLD_REQUESTED, OPERATOR_LOST))
+ALONE = (IDLE, FINISHED, PAUSED)
+"""Phases in which somebody else may move things."""
 _OWN_DOING = frozenset((WALL, SINGULAR))
 
 
@@ -53,7 +67,7 @@ class Conductor:
         self._watch = PolicyWatch(params.stall_s, params.held_s)
         self._due_ns: int | None = None
         self._ticked = (-1, 0)
-        self._has_pushed = False
+        self._has_pushed, self._seen_back, self._nudge = False, "", e.Nudge("forward", 0)
         self._is_asked = self._was_asked = self._is_held = False
         self._held: set[int] = set()
         self._waits_for_sight = waits_for_sight
@@ -74,12 +88,21 @@ class Conductor:
         """Take one event; ``Wait`` is kept here and comes back as ``Elapsed`` by ``pulse``."""
         before = self.state
         if before.phase == NUDGING and isinstance(event, e.Nudged | e.Elapsed):
+            passed = event.passed if isinstance(event, e.Nudged) else ()
+            if not self._memory.followed(passed) and isinstance(event, e.Nudged) and (more := self._routed()):
+                return more
             event = e.Nudged(made=self._has_pushed)
+        if isinstance(event, e.AtHome):
+            self._look_back(before)
+            self._machine.handle(e.Stands(self._memory.stands_m))
         commands = self._machine.handle(event)
         if self.state.phase != before.phase:
             self._due_ns, self._has_pushed = None, False
+            if before.phase in ALONE:
+                self._memory.forget()
             if self.state.phase == READY:
-                self._look_back(before)
+                self._memory.begin()
+                self._corrected = -1
             if self.state.phase in (READY, *LIVE):
                 self._judge.clear()
                 self._ticked = (-1, now_ns)
@@ -93,23 +116,25 @@ class Conductor:
         return [done for command in commands for done in self._worked_out(command, now_ns)]
 
     def _worked_out(self, command: e.Command, now_ns: int) -> list[e.Command]:
-        """Keep a ``Wait``, and turn a ``Nudge`` into its stroke; one that nobody knows how to make is over at once."""
+        """Keep a ``Wait``, and turn a ``Nudge`` into its route; one that nobody knows how to make is over at once."""
         if isinstance(command, e.Wait):
             return []
         if not isinstance(command, e.Nudge):
             return [command]
-        seed = int(np.random.default_rng([self._seed, 3, command.number]).integers(2**31))
-        points = self._memory.push(command.direction, seed, command.move)
-        if points is None:
-            return self.handle(e.Nudged(made=False), now_ns)
-        return [e.Stroke(tuple((float(x), float(y), float(z)) for x, y, z in points))]
+        self._nudge = command
+        return self._routed() or self.handle(e.Nudged(made=False), now_ns)
+
+    def _routed(self) -> list[e.Command]:
+        """Return how to make the newest nudge, as the memory knows now; nothing where it does not."""
+        seed = int(np.random.default_rng([self._seed, 3, self._nudge.number]).integers(2**31))
+        legs = self._memory.route(self._nudge.direction, seed, self._nudge.move)
+        return [] if legs is None else [e.Follow(legs)]
 
     def _look_back(self, ended: EpisodeState) -> None:
-        """Learn from the episode that is over, then forget it: another begins."""
-        if ended.outcome == SUCCESS and ended.purpose != EVALUATION:
+        """Learn from an episode that is over, once."""
+        if ended.episode_id != self._seen_back and ended.outcome == SUCCESS and ended.purpose != EVALUATION:
             self._memory.succeeded(cast(Direction, ended.direction))
-        self._memory.begin()
-        self._corrected = -1
+        self._seen_back = ended.episode_id
 
     def gate(
         self, armed: bool, mode: int, why: str, holder: str, now_ns: int, reasons: Sequence[str] = ()

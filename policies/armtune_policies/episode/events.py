@@ -8,6 +8,7 @@ from armtune_policies.contract import Direction, Verdict
 from armtune_policies.store.nouns import PRACTICE, EpisodeState
 
 from .course import Move
+from .motion import Leg
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,15 @@ class Nudged:
     """The nudge is over; ``made`` unless nobody knew where to push."""
 
     made: bool = True
+    passed: tuple[tuple[float, ...], ...] = ()
+    """The states (7,) that ended the legs of its route."""
+
+
+@dataclass(frozen=True)
+class Stands:
+    """Where the thing to take hold of stands, x, y [m], as the arm knows for sure; nothing where it does not."""
+
+    at_m: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,7 @@ class Lost:
 
 Event = (
     Begin | Cancel | Resume | Pause | Reset | Told | GateUp | GateDown | AtHome | HomeFailed | Elapsed | Judged | Lost
-    | Nudged | Learnt | Fit
+    | Nudged | Learnt | Fit | Stands
 )  # fmt: skip
 
 
@@ -146,7 +156,7 @@ class GoHome:
 
 @dataclass(frozen=True)
 class Nudge:
-    """Push what the last episode, of ``direction``, failed at or put down; ``Nudged`` says when it is over."""
+    """Bring elsewhere what the last episode, of ``direction``, failed at or put down; ``Nudged`` ends it."""
 
     direction: Direction
     number: int
@@ -155,10 +165,10 @@ class Nudge:
 
 
 @dataclass(frozen=True)
-class Stroke:
-    """Bring the shut hand along tool positions [m]."""
+class Follow:
+    """Bring the hand along a route."""
 
-    points_m: tuple[tuple[float, float, float], ...]
+    legs: tuple[Leg, ...]
 
 
 @dataclass(frozen=True)
@@ -181,4 +191,4 @@ class Finish:
     reason: str
 
 
-Command = Announce | GoHome | Nudge | Stroke | LetGo | Wait | Finish
+Command = Announce | GoHome | Nudge | Follow | LetGo | Wait | Finish

@@ -112,6 +112,7 @@ class PracticeMachine:
     ) -> None:
         self._params, self._task, self._rest_s, self._learns = params, task, rest_s, learns
         self._course, self._learnt = Course(replace(params.rules, scatter=task.scatter), counts), e.Learnt("", 0)
+        self._stands = e.Stands()
         self._doubt, self._unfit = Doubt(params.doubt if doubts else 0, doubts), ""
         self._vote = SuccessVote(params.vote_need, params.vote_window)
         self._indices, self._refuted = {False: first_index, True: first_evaluation}, 0
@@ -141,6 +142,8 @@ class PracticeMachine:
         """Take one event; return what is to be done, in order."""
         if isinstance(event, e.Learnt):
             self._learnt = event
+        if isinstance(event, e.Stands):
+            self._stands = event
         if isinstance(event, e.Fit):
             self._unfit = event.reason
         elif isinstance(event, e.GateUp):
@@ -223,7 +226,7 @@ class PracticeMachine:
         return [*begun, e.Nudge(cast(Direction, self.state.direction), self._course.pushes + 1, move)]
 
     def _nudged(self, event: e.Event) -> list[e.Command]:
-        if event != e.Nudged(made=False):
+        if isinstance(event, e.Elapsed) or (isinstance(event, e.Nudged) and event.made):
             self._course.moved(self._asked)
         self._asked, self._is_prepared = "try", True
         return self._go_home()
@@ -277,6 +280,7 @@ class PracticeMachine:
             reason=note,
             mark="",
             sets_aside=aside,
+            stands_m=self._stands.at_m,
         )
 
     def _act(self, _: e.Elapsed) -> list[e.Command]:

@@ -1,4 +1,10 @@
-"""What an episode did, and where successes took hold: all that a nudge needs to know. Pure; it knows no truth."""
+"""What an episode did, where successes took hold, and where the thing stands: what the arm's own moves between
+episodes need to know. Pure; it knows no truth.
+
+Of a loose thing (``TaskPair.carries``) the arm knows where it stands once it let go of it there. It believes so until
+something else happens to it, and is sure only until the next try: what a try does to it, nobody saw. Belief is
+enough to reach for it, for a hand that has nothing in it is told at once; labels by hindsight need to be sure.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,9 @@ import numpy.typing as npt
 
 from armtune_policies.contract import DIRECTIONS, Direction, opposite
 
+from .carry import carry, put_at
 from .course import Move
+from .motion import Leg, pushing
 from .nudge import let_go_at, scatter, shut_at, stroke
 
 Floats = npt.NDArray[np.floating]
@@ -38,15 +46,29 @@ class Memory:
 
     Args:
         grasps: By direction, where demonstrations took hold: what a nudge aims at, until practice knows more.
+        carries: Whether it is a loose thing, that the arm may carry elsewhere.
     """
 
-    def __init__(self, grasps: Grasps | None = None) -> None:
+    def __init__(self, grasps: Grasps | None = None, carries: bool = False) -> None:
         self._shown: Grasps = {direction: list((grasps or {}).get(direction, ())) for direction in DIRECTIONS}
         self._grasps = dict(self._shown)
+        self._carries, self._is_carrying = carries, False
+        self.forget()
         self.begin()
 
+    @property
+    def stands_m(self) -> tuple[float, ...]:
+        """Where the thing stands for sure: x, y [m]; nothing where that is not known."""
+        return () if self._stands is None or not self._is_sure else (float(self._stands[0]), float(self._stands[1]))
+
+    def forget(self) -> None:
+        """Know no longer where the thing stands: somebody else may have moved it."""
+        self._stands: Floats | None = None
+        self._is_sure = False
+
     def begin(self) -> None:
-        """Forget the episode before."""
+        """Forget the episode before; another one may move the thing."""
+        self._is_sure = False
         self._states: dict[int, Floats] = {}
         self._newest: Floats | None = None
         self._way_m, self._least, self._most = 0.0, np.inf, -np.inf
@@ -75,17 +97,45 @@ class Memory:
         return len(last) == steps + 1 and is_still(np.stack(last), least)
 
     def succeeded(self, direction: Direction) -> None:
-        """Learn where the episode took hold, as it succeeded."""
+        """Learn where the episode took hold, and where it put the thing, as it succeeded."""
         states, openings = self._both()
         at = shut_at(states, openings) if len(states) else None
         if at is not None:
             self._grasps[direction] = [*self._grasps[direction], at][-KEPT:]
+        self._stands = let_go_at(states, openings) if len(states) and self._carries else None
+        self._is_sure = True
 
-    def push(self, direction: Direction, seed: int, move: Move = "nudge") -> Floats | None:
+    def route(self, direction: Direction, seed: int, move: Move = "nudge") -> tuple[Leg, ...] | None:
+        """Return how to bring elsewhere what the last episode, of this direction, failed at or put down.
+
+        Where the arm believes to know where a loose thing stands it carries it to where demonstrations began, else it
+        pushes it. None where nothing is known: no place yet, or nothing seen of the episode. ``followed`` is told
+        what came of it.
+        """
+        self._is_sure = False
+        shown = self._shown[opposite(direction) if move == "scatter" else direction]
+        self._is_carrying = self._stands is not None and bool(shown) and move != "recover"
+        if not self._is_carrying or self._stands is None:
+            points = self._push(direction, seed, move)
+            return None if points is None else pushing(points)
+        rng = np.random.default_rng(seed)
+        from_m = np.append(self._stands[:2], np.median([at[2] for at in shown]))
+        return carry(from_m, shown[int(rng.integers(len(shown)))], rng)
+
+    def followed(self, passed: Sequence[npt.ArrayLike]) -> bool:
+        """Note that the last route is over, by the states (7,) that ended its legs.
+
+        Return False where there was nothing in the hand: another route, which pushes, may help.
+        """
+        self._stands = put_at(passed) if self._is_carrying else None
+        self._is_sure = self._stands is not None
+        return self._is_sure or not self._is_carrying
+
+    def _push(self, direction: Direction, seed: int, move: Move) -> Floats | None:
         """Return tool positions (N, 3) that push what the episode of this direction failed at, or put down.
 
         The first goes to where its successes took hold, ``scatter`` to where demonstrations of the other direction
-        did, for they began anywhere. None where nothing is known: no place yet, or nothing seen of the episode.
+        did, for they began anywhere. None where nothing is known.
         """
         goals = self._shown[opposite(direction)] if move == "scatter" else self._grasps[direction]
         states, openings = self._both()

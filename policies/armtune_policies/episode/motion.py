@@ -1,4 +1,4 @@
-"""The arm's own ways between episodes: home, and along the strokes of a nudge. Pure; a caller proposes what comes out.
+"""The arm's own ways between episodes: home, and along a route. Pure; a caller proposes what comes out.
 
 Both answer one control period after another, from what is measured then.
 """
@@ -6,6 +6,7 @@ Both answer one control period after another, from what is measured then.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,11 @@ from .home import is_near
 Floats = npt.NDArray[np.floating]
 
 THERE_M, NEARER_M = 0.015, 0.005
-"""A point is passed when it is so near, or when a period brought the hand nearer by less."""
+"""... or when a period brought the hand nearer by less."""
+GRIPPED = 0.02
+"""The hand is as told, or grips something, when a period changed its opening by less."""
+HELD = 0.12
+"""A hand told to shut that stays further open than this holds something."""
 
 
 class WayHome:
@@ -56,26 +61,49 @@ class WayHome:
         return is_near(at[:-1], wanted[:-1], rad) and is_near(at[-1:], wanted[-1:], gripper)
 
 
-class Strokes:
-    """Tool deltas that bring the shut hand along points; what it cannot come near is passed by.
+class Leg(NamedTuple):
+    """A part of a route: a tool position to pass, and what the hand is told on the way there."""
+
+    at_m: tuple[float, float, float]
+    opening: float = 0.0
+    near_m: float = THERE_M
+    """It is there when it is so near ..."""
+    holds: bool = False
+    """The route ends with this leg where the hand has nothing in it then."""
+
+
+def pushing(points_m: Floats) -> tuple[Leg, ...]:
+    """Return the legs of a shut hand along tool positions [m], (N, 3)."""
+    return tuple(Leg((float(x), float(y), float(z))) for x, y, z in points_m)
+
+
+class Route:
+    """Tool deltas that bring the hand along legs; what it cannot come near is passed by.
 
     Args:
-        points_m: Tool positions to pass [m], (N, 3).
+        legs: In order.
         low: Bounds of a tool delta, (7,).
         high: The same.
     """
 
-    def __init__(self, points_m: Floats, low: Sequence[float], high: Sequence[float]) -> None:
-        self._points, self._low, self._high = list(points_m), np.asarray(low), np.asarray(high)
-        self._last_m = np.inf
+    def __init__(self, legs: Sequence[Leg], low: Sequence[float], high: Sequence[float]) -> None:
+        self._legs, self._low, self._high = list(legs), np.asarray(low), np.asarray(high)
+        self._last_m = self._last_opening = np.inf
+        self.passed: list[Floats] = []
+        """The state (7,) at the end of each leg."""
 
-    def delta(self, position_m: Floats) -> Floats | None:
-        """Return the next period's tool delta (7,) from the tool's position (3,); None when all points are passed."""
-        while self._points:
-            gap = self._points[0] - position_m
+    def delta(self, state: Floats) -> Floats | None:
+        """Return the next period's tool delta (7,) from ``observation.state`` (7,); None when all legs are over."""
+        while self._legs:
+            leg, opening = self._legs[0], float(state[-1])
+            gap = np.asarray(leg.at_m) - state[:3]
             far_m = float(np.linalg.norm(gap))
-            if THERE_M < far_m < self._last_m - NEARER_M:
-                self._last_m = far_m
-                return np.clip([*gap, 0.0, 0.0, 0.0, 0.0], self._low, self._high)
-            self._points, self._last_m = self._points[1:], np.inf
+            moves = leg.near_m < far_m < self._last_m - NEARER_M
+            grips = abs(opening - leg.opening) > GRIPPED < abs(opening - self._last_opening)
+            if moves or grips:
+                self._last_m, self._last_opening = far_m, opening
+                return np.clip([*gap, 0.0, 0.0, 0.0, leg.opening], self._low, self._high)
+            self.passed.append(np.array(state, float))
+            self._legs = [] if leg.holds and opening < HELD else self._legs[1:]
+            self._last_m = self._last_opening = np.inf
         return None

@@ -28,7 +28,8 @@ class Batch(NamedTuple):
 
     ``action`` (B, A) in -1..1; ``reward`` and ``mc_return`` (B,) after the reward transform;
     ``bootstrap`` (B,) 0 at a success, 1 elsewhere; ``imitate`` (B,) 1 where the action is worth
-    imitating, 0 elsewhere; ``place`` (B,) which rows of a batch these are that several processes make
+    imitating, 0 elsewhere; ``expert`` (B, A) what is to be imitated there: the action itself, but where
+    hindsight knows better; ``place`` (B,) which rows of a batch these are that several processes make
     together, None where one makes it.
     """
 
@@ -39,6 +40,7 @@ class Batch(NamedTuple):
     next_seen: Seen
     mc_return: Tensor
     imitate: Tensor
+    expert: Tensor
     place: Tensor | None = None
 
 
@@ -186,7 +188,7 @@ class Context:
         """
         if self.params.bc_weight == 0.0:
             return q_loss
-        clone = self.mean_imitated((action - self.batch.action).square().mean(dim=1))
+        clone = self.mean_imitated((action - self.batch.expert).square().mean(dim=1))
         now = self.crew.mean(torch.stack([q.detach().abs().mean(), clone.detach()]))
         moved = torch.where(self.scales > 0, torch.lerp(self.scales, now, self.params.scale_rate), now)
         self.scales = torch.where(now > 0, moved, self.scales)  # nothing worth imitating says nothing of its scale

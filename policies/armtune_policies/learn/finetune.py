@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from armtune_policies.contract import DIRECTIONS, Checked, Direction, choice, num
+from armtune_policies.contract import DIRECTIONS, Checked, Direction, choice, num, text
 from armtune_policies.episode.course import Counts as Counts
 from armtune_policies.episode.course import Course, Move, Rules
 from armtune_policies.episode.memory import is_still
@@ -35,6 +35,7 @@ from .pixels import in_channels
 from .replay import Replay
 from .saved import load_training, load_trajectory, save_training, save_trajectory
 from .trajectory import Trajectory
+from .tutor import Tutor
 
 EPISODES = "episodes"
 
@@ -62,11 +63,15 @@ class Arena(Protocol):
     def lifts(self) -> int:
         """How often a person had to lift the arm home so far."""
 
+    @property
+    def stands_m(self) -> tuple[float, ...]:
+        """Where the thing stood when the episode began: x, y [m]; nothing where the arm does not know."""
+
     def reset(self, seed: int) -> None:
         """Make a fresh scene: what a person would do."""
 
     def nudge(self, seed: int, move: Move) -> bool:
-        """Move what the last episode failed at or put down, as the arm can by itself; return whether it knew where."""
+        """Bring elsewhere what the last episode failed at or put down, if the arm knows how; return whether it does."""
 
     def begin(self, direction: Direction) -> Moment:
         """Bring the arm home, objects as they are, and start an episode."""
@@ -86,6 +91,7 @@ class PracticeParams(Checked):
     stuck: int = num(12, low=0, high=1000, doc="failures without a success, both directions together, that mean stuck")
     recoveries: int = num(3, low=0, high=100, doc="tries after recovery moves, once stuck, before a person helps")
     scatter: str = choice("", of=("", *DIRECTIONS), doc="direction before which a success is pushed about")
+    carries: bool = text(False, doc="whether it is a loose thing: the arm knows where it put it, and failures teach")
     reset_every_episodes: int = num(0, low=0, high=100_000, doc="episodes between two fresh scenes; 0: never")
     spread: float = num(0.0, low=0.0, high=10.0, doc="exploration, in the policy's own deviations; 0 acts by the mean")
     aim_m: float = num(
@@ -125,7 +131,8 @@ def silent(counts: Counts, is_success: bool) -> None:
 class Practice:
     """The loop. The agent is as pre-training left it; the same folder goes on where it stopped.
 
-    A scene cannot be kept: going on starts in a fresh one, counted as a reset.
+    A scene cannot be kept: going on starts in a fresh one, counted as a reset. With a ``tutor`` failures are labelled
+    where the arm knew where the thing stood.
 
     Raises:
         ValueError: when the folder's checkpoint is of other data or settings.
@@ -140,9 +147,11 @@ class Practice:
         params: PracticeParams | None = None,
         folder: Path | None = None,
         digest: str = "",
+        tutor: Tutor | None = None,
     ) -> None:
         self.agent, self.offline, self.online, self.arena = agent, offline, online, arena
         self.params, self.folder, self.digest = params or PracticeParams(), folder, digest
+        self._tutor = tutor
         self.course = Course(self.params.rules)
         self._learnt = 0
         self._aim = Aim(self.params.aim_m, self.params.aim_most_m, self.params.seed)
@@ -194,7 +203,8 @@ class Practice:
         is_known = any(m.is_success is not None for m in moments[1:]) and not moment.is_success
         if is_known and teaches(is_success, counts.since_success, self.agent.params.failures):
             name = f"episode {counts.episodes} of practice"
-            self._store(as_trajectory(moments, actions, DIRECTIONS.index(direction), name))
+            one = as_trajectory(moments, actions, DIRECTIONS.index(direction), name)
+            self._store(one if self._tutor is None else self._tutor.taught(one, self.arena.stands_m))
         self.course.ended(is_success)
         return is_success
 

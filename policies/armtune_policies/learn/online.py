@@ -33,9 +33,11 @@ from .offline import gather, make_agent
 from .pixels import NONE
 from .replay import Replay, mixed, share_now
 from .saved import load_training, save_training
+from .scaling import ActionScale
 from .settings import named_by
 from .trained import restore, trained
 from .trajectory import Trajectory
+from .tutor import Tutor
 
 
 @dataclass
@@ -136,6 +138,7 @@ class OnlineLearner:
             found = kept_data(training_folder(policy_folder), str(manifest.provenance.get("data")))
         self._embeddings = {name: named_sentences(files, policy_folder)[name] for name in found.sentences}
         self.agent, self._offline = make_agent(found, was.agent, self._embeddings, was.seed)
+        self._tutor = Tutor(found.trajectories, ActionScale(action))
         named = restore(self.agent, found, policy_folder, was.seed)
         self._online = Replay(rows, self._offline.shape, was.agent)
         self._action, self._observation, self._sentences = action, observation, found.sentences
@@ -175,7 +178,7 @@ class OnlineLearner:
         self.stuck_since = 0 if does_teach else failed + 1
         if not does_teach:
             return 0
-        self._online.add(replace(one, images={}))
+        self._online.add(replace(self._tutor.taught(one, episode.about.stands_m), images={}))
         return int(one.is_step.sum())
 
     def read(

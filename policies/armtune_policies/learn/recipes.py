@@ -94,7 +94,7 @@ def expectile(c: Context) -> dict[str, Tensor]:
 
 def cloning(c: Context) -> Tensor:
     """Minus the log density of what was done, where it is worth imitating."""
-    return c.mean_imitated(-log_density(*c.policy, c.batch.action))
+    return c.mean_imitated(-log_density(*c.policy, c.batch.expert))
 
 
 def advantage_weighted(c: Context) -> Tensor:

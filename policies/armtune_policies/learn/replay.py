@@ -53,6 +53,7 @@ class Replay:
             "features": np.zeros((capacity, shape.features), half),
             "state": np.zeros((capacity, shape.state), np.float32),
             "action": np.zeros((capacity, shape.action), np.float32),
+            "expert": np.zeros((capacity, shape.action), np.float32),
             "numbers": np.zeros((capacity, 4), np.float32),  # reward, bootstrap, return, imitate: one gather
             "sentence": np.zeros(capacity, np.int64),
             **{f"image.{name}": np.zeros((capacity, *size, 3), np.uint8) for name, size in shape.images.items()},
@@ -92,11 +93,12 @@ class Replay:
         slots = (self._head + np.arange(count)) % self.capacity
         reward, returns = transformed(trajectory, self._params)
         bootstrap = ~trajectory.terminated
-        imitate = np.full(count, trajectory.imitate)
+        expert, is_known = worth_imitating(trajectory)
         self._columns["features"][slots] = trajectory.features
         self._columns["state"][slots] = trajectory.state
         self._columns["action"][slots] = trajectory.action
-        self._columns["numbers"][slots] = np.stack([reward, bootstrap, returns, imitate], axis=1)
+        self._columns["expert"][slots] = expert
+        self._columns["numbers"][slots] = np.stack([reward, bootstrap, returns, is_known], axis=1)
         self._columns["sentence"][slots] = trajectory.sentence
         for name in self.shape.images:
             self._columns[f"image.{name}"][slots] = trajectory.images[name]
@@ -150,6 +152,7 @@ class Replay:
             next_seen=Seen(vector[count:], sentence[count:], next_image),
             mc_return=numbers[:, 2],
             imitate=numbers[:, 3],
+            expert=torch.from_numpy(self._columns["expert"].take(rows, axis=0)),
         )
 
     def sample(self, rng: np.random.Generator, count: int) -> Batch:
@@ -180,6 +183,15 @@ class Replay:
                 raise BadData(trajectory.source, f"image {camera}", f"uint8 ({len(trajectory)}, {size}, 3)", got)
 
 
+def worth_imitating(trajectory: Trajectory) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Return what to imitate in each row, (R, A), and where there is something, (R,): hindsight first."""
+    if trajectory.expert is None:
+        return trajectory.action, np.full(len(trajectory), trajectory.imitate)
+    is_known = np.asarray(np.isfinite(trajectory.expert).all(axis=1), bool)
+    expert = np.where(is_known[:, None], trajectory.expert, trajectory.action).astype(np.float32)
+    return expert, is_known | np.full(len(trajectory), trajectory.imitate)
+
+
 def mixed(offline: Replay, online: Replay, share: float, rng: np.random.Generator, count: int) -> Batch:
     """Return ``count`` transitions, the rounded ``share`` of them offline; an empty side is left out.
 
@@ -200,6 +212,7 @@ def _joined(a: Batch, b: Batch) -> Batch:
         _both(a.next_seen, b.next_seen),
         torch.cat([a.mc_return, b.mc_return]),
         torch.cat([a.imitate, b.imitate]),
+        torch.cat([a.expert, b.expert]),
     )
 
 

@@ -64,6 +64,7 @@ def load_training(folder: Path, digest: str) -> tuple[dict[str, Tensor], dict[st
     return load(state.read_bytes()), about
 
 
+EXPERT = "expert"
 COLUMNS = ("features", "state", "action", "reward", "terminated", "follows", "is_step")
 IMAGE = "image."
 
@@ -71,6 +72,7 @@ IMAGE = "image."
 def save_trajectory(path: Path, trajectory: Trajectory) -> None:
     """Write a trajectory, its images with it, whole or not at all."""
     columns = {name: getattr(trajectory, name) for name in COLUMNS}
+    columns |= {EXPERT: trajectory.expert} if trajectory.expert is not None else {}
     columns |= {f"{IMAGE}{camera}": frames for camera, frames in trajectory.images.items()}
     about = {"source": trajectory.source, "sentence": str(trajectory.sentence), "imitate": str(trajectory.imitate)}
     write_whole(path, save_arrays({name: np.ascontiguousarray(column) for name, column in columns.items()}, about))
@@ -87,10 +89,11 @@ def load_trajectory(path: Path) -> Trajectory:
         with safe_open(path, "np") as file:
             about, names = file.metadata() or {}, file.keys()
             columns = {name: file.get_tensor(name) for name in COLUMNS}
+            expert = file.get_tensor(EXPERT) if EXPERT in names else None
             images = {n.removeprefix(IMAGE): file.get_tensor(n) for n in names if n.startswith(IMAGE)}
     except (SafetensorError, ValueError) as why:
         raise BadData(str(path), "file", "a trajectory", why) from None
     if wrong := [name for name in ("sentence", "imitate") if name not in about]:
         raise BadData(str(path), wrong[0], "said in its metadata", "nothing")
     sentence, imitate = int(about["sentence"]), about["imitate"] == "True"
-    return Trajectory(source=str(path), sentence=sentence, imitate=imitate, images=images, **columns)
+    return Trajectory(source=str(path), sentence=sentence, imitate=imitate, expert=expert, images=images, **columns)

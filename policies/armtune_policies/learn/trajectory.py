@@ -50,6 +50,8 @@ class Trajectory:
     sentence: int = 0
     imitate: bool = False
     """Whether its steps are worth imitating: demonstrations, and the arm's own successes."""
+    expert: Floats | None = None
+    """(R, A) in -1..1: what hindsight says should have been done; NaN where it does not know, None where nowhere."""
     images: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
     """By camera: (R, H, W, 3)."""
     group: str = ""
@@ -77,6 +79,8 @@ class Trajectory:
             raise BadData(self.source, "weight", "a finite number from 0", self.weight)
         if not (np.abs(self.action) <= 1.0 + 1e-6).all():
             raise BadData(self.source, "action", "numbers in -1..1", float(np.abs(self.action).max()))
+        if self.expert is not None and (self.expert.shape != self.action.shape or (np.abs(self.expert) > 1.0).any()):
+            raise BadData(self.source, "expert", f"{self.action.shape} in -1..1, or NaN", self.expert.shape)
         if self.follows[-1] or (self.terminated & ~self.is_step).any():
             raise BadData(
                 self.source, "follows, terminated", "no next row after the last, success on steps only", "one"
@@ -127,14 +131,18 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], source: str, imit
     return [_piece(arrays, seen, after, terminal, range(a, b), source, imitate) for a, b in zip(starts, stops)]
 
 
+def shown(trajectories: Iterable[Trajectory]) -> tuple[list[Trajectory], ...]:
+    """Return the successes of a task pair by direction; one of an episode's copies."""
+    ones = {one.source: one for one in trajectories if one.imitate and one.group != "prior"}.values()
+    return tuple([one for one in ones if one.sentence == sentence] for sentence in range(len(DIRECTIONS)))
+
+
 def grasps(trajectories: Iterable[Trajectory]) -> dict[Direction, list[npt.NDArray[np.floating]]]:
     """Return where the successes of a task pair took hold [m], by direction, (3,) each; one of an episode's copies."""
-    found: dict[Direction, list[npt.NDArray[np.floating]]] = {direction: [] for direction in DIRECTIONS}
-    successes = [one for one in trajectories if one.imitate and one.group != "prior"]
-    for one in {one.source: one for one in successes}.values():
-        if one.sentence < len(DIRECTIONS):
-            at = shut_at(one.state, (one.action[:, -1] + 1.0) / 2.0)
-            found[DIRECTIONS[one.sentence]] += [] if at is None else [at]
+    found: dict[Direction, list[npt.NDArray[np.floating]]] = {}
+    for direction, ones in zip(DIRECTIONS, shown(trajectories)):
+        places = [shut_at(one.state, (one.action[:, -1] + 1.0) / 2.0) for one in ones]
+        found[direction] = [at for at in places if at is not None]
     return found
 
 

@@ -181,12 +181,14 @@ def parse_reward_answer(message: Any) -> RewardAnswer:
 
 def episode_state_message(value: EpisodeState) -> Any:
     fields = {name: getattr(value, name) for name in _STATE_FIELDS}
+    fields["stands_m"] = np.asarray(value.stands_m, np.float64)
     return schemas.message(schemas.EPISODE_STATE, stamp=to_stamp(value.stamp_ns), **fields)
 
 
 def parse_episode_state(message: Any) -> EpisodeState:
     fields = {name: getattr(message, name) for name in _STATE_FIELDS}
     fields["mark"] = fields["mark"] or _MARKS.get(fields["reason"], "")  # as older files say it
+    fields["stands_m"] = tuple(float(v) for v in message.stands_m)
     return EpisodeState(stamp_ns=to_ns(message.stamp), **fields)
 
 

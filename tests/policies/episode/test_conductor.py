@@ -278,8 +278,8 @@ def test_nudge_pushes_from_where_it_tried_to_where_a_demonstration_took_hold() -
     for step in range(3):
         seen(one, step, 0.1 + 0.02 * step)
     commands = one.handle(e.AtHome(), S)
-    (stroke,) = [c for c in commands if isinstance(c, e.Stroke)]
-    ends = np.array(stroke.points_m)[2::4]
+    (way,) = [c for c in commands if isinstance(c, e.Follow)]
+    ends = np.array([leg.at_m for leg in way.legs])[2::4]
     assert one.state.phase == NUDGING and np.abs(ends - goal).max() < 0.05
     one.proposed()
     one.pulse(2 * S + 61 * S)
@@ -321,9 +321,9 @@ def test_practice_learns_where_its_own_successes_took_hold() -> None:
         for step in range(3):
             seen(one, step, 0.1 * step, 3 * S)
         commands = one.handle(e.AtHome(), 3 * S)
-        assert not [c for c in commands if isinstance(c, e.Stroke)], "backward has not succeeded yet"
-    points = one._memory.push("forward", 0)
-    assert points is not None and np.allclose(points[-1], [0.1, 0.0, 0.18])
+        assert not [c for c in commands if isinstance(c, e.Follow)], "backward has not succeeded yet"
+    legs = one._memory.route("forward", 0)
+    assert legs is not None and np.allclose(legs[-1].at_m, [0.1, 0.0, 0.18])
 
 
 def test_what_was_put_down_is_pushed_to_where_the_other_direction_was_shown_to_begin() -> None:
@@ -338,11 +338,55 @@ def test_what_was_put_down_is_pushed_to_where_the_other_direction_was_shown_to_b
     one.ticked("run-00000", 3, S)
     one.answered("run-00000", 3, Verdict.YES, S)
     assert one.state.outcome == SUCCESS
-    (stroke,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Stroke)]
-    begins, ends = np.array(stroke.points_m)[1::4], np.array(stroke.points_m)[2::4]
+    (way,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Follow)]
+    points = np.array([leg.at_m for leg in way.legs])
+    begins, ends = points[1::4], points[2::4]
     assert np.abs(ends - goal).max() < 0.03 and np.abs(begins[:, :2] - [0.22, 0.0]).max() < 0.08
     one.proposed()
     one.handle(e.Nudged(), S)
+    assert one.state.phase == HOMING and one.counts.scatters == 1
+
+
+def put_down(memory: Memory) -> Conductor:
+    """Return practice whose first try, forward, took hold of a loose thing and let go of it at x = 0.22 m."""
+    one = acting(memory, task=replace(TASK, scatter="backward", carries=True, episode_steps=9))
+    for step, opening in enumerate((1.0, 0.1, 1.0)):
+        one.ticked("run-00000", step, S)
+        one.saw("run-00000", step, np.array([0.2 + 0.01 * step, 0.0, 0.05, 0.0, 0.0, 0.0, opening]), S)
+        one.made("run-00000", step, opening)
+        one.answered("run-00000", step, Verdict.NO, S)
+    one.ticked("run-00000", 3, S)
+    one.answered("run-00000", 3, Verdict.YES, S)
+    return one
+
+
+def passed(way: e.Follow, count: int) -> e.Nudged:
+    """Return what ends a route whose first legs were followed exactly."""
+    return e.Nudged(passed=tuple((*leg.at_m, 0.0, 0.0, 0.0, leg.opening) for leg in way.legs[:count]))
+
+
+def test_a_loose_thing_is_carried_elsewhere_and_the_next_try_is_told_where_it_stands() -> None:
+    one = put_down(Memory({"backward": [np.array([0.3, 0.1, 0.04])]}, carries=True))
+    (way,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Follow)]
+    one.proposed()
+    one.handle(passed(way, 8), S)
+    one.handle(e.AtHome(), S)
+    one.pulse(2 * S)
+    assert (one.state.phase, one.state.direction, one.counts.scatters) == (READY, "backward", 1)
+    assert np.allclose(one.state.stands_m, [0.3, 0.1], atol=0.011) and one.state.stands_m == way.legs[5].at_m[:2]
+    one.handle(e.Cancel("enough"), 2 * S)
+    one.handle(e.Begin(), 3 * S)
+    one.handle(e.AtHome(), 3 * S)
+    assert one.state.phase == READY and one.state.stands_m == (), "somebody may have been there"
+
+
+def test_where_the_hand_came_up_empty_it_pushes_before_the_next_try() -> None:
+    one = put_down(Memory({"backward": [np.array([0.3, 0.1, 0.04])]}, carries=True))
+    (way,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Follow)]
+    one.proposed()
+    (push,) = one.handle(passed(way, 4), S)
+    assert isinstance(push, e.Follow) and not any(leg.holds for leg in push.legs) and one.state.phase == NUDGING
+    one.handle(passed(push, 12), S)
     assert one.state.phase == HOMING and one.counts.scatters == 1
 
 

@@ -66,13 +66,13 @@ def test_it_is_scattered_to_where_the_other_direction_was_shown_to_begin() -> No
         memory.saw(step, state)
         memory.made(step, opening)
     memory.succeeded("backward")
-    lane = memory.push("backward", 0, "scatter")
-    assert lane is not None and np.allclose(lane[-2], [GOAL[0] + LANE_M, GOAL[1], GOAL[2] - LOW_M]), (
+    lane = memory.route("backward", 0, "scatter")
+    assert lane is not None and np.allclose(lane[-2].at_m, [GOAL[0] + LANE_M, GOAL[1], GOAL[2] - LOW_M]), (
         "from x = 3 m, towards GOAL"
     )
-    assert memory.push("forward", 0, "scatter") is not None
+    assert memory.route("forward", 0, "scatter") is not None
     memory.begin()
-    assert memory.push("backward", 0, "scatter") is None
+    assert memory.route("backward", 0, "scatter") is None
 
 
 def test_hand_that_never_shut_tried_where_it_was_lowest() -> None:

@@ -112,7 +112,7 @@ class Slow:
     # recipes
 
     def bc(self) -> dict[str, float]:
-        total = sum(self.b["imitate"][i] * -imitation_density(*self.policies[i], self.b["action"][i])
+        total = sum(self.b["imitate"][i] * -imitation_density(*self.policies[i], self.b["expert"][i])
                     for i in self.rows)  # fmt: skip
         return {"actor": total / max(sum(self.b["imitate"]), 1.0)}
 
@@ -204,7 +204,7 @@ class Slow:
             q = min(qs) if self.p.actor_q == "min" else sum(qs) / len(qs)
             total += (alpha * log_pis[i] - q) / count
             size += sum(abs(v) for v in qs) / len(qs) / count
-            error = sum((m - a) ** 2 for m, a in zip(means[i], self.b["action"][i])) / len(means[i])
+            error = sum((m - a) ** 2 for m, a in zip(means[i], self.b["expert"][i])) / len(means[i])
             clone += self.b["imitate"][i] * error / max(sum(self.b["imitate"]), 1.0)
         if self.p.bc_weight == 0.0:
             return total

@@ -83,7 +83,12 @@ def test_an_actor_that_decays_learns_what_was_meant_and_not_how_the_demonstrator
         for _ in range(1500):
             rows = rng.integers(200, size=64)
             seen = Seen(torch.from_numpy(state[rows]), torch.zeros(64, dtype=torch.int64))
-            one = batch(0, rows=64)._replace(seen=seen, action=torch.from_numpy(shown[rows]), imitate=torch.ones(64))
+            one = batch(0, rows=64)._replace(
+                seen=seen,
+                action=torch.from_numpy(shown[rows]),
+                expert=torch.from_numpy(shown[rows]),
+                imitate=torch.ones(64),
+            )
             agent.update(one)
         new = Seen(torch.from_numpy(state[200:]), torch.zeros(500, dtype=torch.int64))
         return float(np.sqrt(np.mean((agent.act(new).numpy() - clean[200:]) ** 2)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from armtune_policies.learn.pixels import Frame
 from armtune_policies.learn.replay import Replay, RowShape
 from armtune_policies.learn.saved import load_trajectory, save_trajectory
 from armtune_policies.learn.settings import AgentParams
+from armtune_policies.learn.trajectory import Trajectory
 
 
 @pytest.fixture(autouse=True)
@@ -302,3 +304,35 @@ def test_two_cameras_are_acted_on_as_they_are_learnt_from(tmp_path: Path) -> Non
     learnt = agent.act(replay.gather(replay.usable).seen).numpy()
     np.testing.assert_allclose([acted(agent, one, 1) for one in moments[:3]], learnt, atol=1e-6)
     assert np.ptp(learnt, axis=0).min() > 1e-5
+
+
+class Told(Scripted):
+    """Knows where the thing stood in its first try."""
+
+    @property
+    def stands_m(self) -> tuple[float, ...]:
+        return (0.3, 0.1) if len(self.begun) == 1 else ()
+
+
+class Teacher:
+    """Says that nothing should have been done where it is told a place."""
+
+    def taught(self, failed: Trajectory, stands_m: tuple[float, ...]) -> Trajectory:
+        return replace(failed, expert=np.zeros_like(failed.action)) if stands_m == (0.3, 0.1) else failed
+
+
+def test_a_failure_is_taught_where_the_arm_knew_better_also_after_a_kill(tmp_path: Path) -> None:
+    agent, offline = make("calql", batch=8, hidden=(8, 8))
+    params = PracticeParams(steps=10, episode_steps=5, nudge=0, checkpoint_every=1)
+
+    def again() -> Practice:
+        arena, online = Told(lambda direction, taken: False), Replay(2000, SHAPE, agent.params)
+        return Practice(agent, offline, online, arena, params, tmp_path, "x", Teacher())  # type: ignore[arg-type]
+
+    first = again()
+    first.run()
+    labels = [load_trajectory(path).expert for path in sorted((tmp_path / EPISODES).glob("*"))]
+    assert labels[0] is not None and not labels[0].any() and labels[1] is None
+    for one in (first, again()):
+        batch = one.online.gather(one.online.usable)
+        assert batch.imitate.tolist() == [1.0] * 5 + [0.0] * 5 and not batch.expert[:5].any()

@@ -55,12 +55,14 @@ def write(
     version: str = "first",
     source: str = "policy",
     since_success: int = 0,
+    stands_m: tuple[float, ...] = (),
 ) -> None:
     """An episode of random steps, a step every period; the last ``unknown`` ones have no reward."""
     rng = np.random.default_rng(sum(map(ord, name)))
     about = nouns.EpisodeState(
-        run_id="run", episode_id=name, sentence=SENTENCES[0], direction="forward", since_success=since_success
-    )
+        run_id="run", episode_id=name, sentence=SENTENCES[0], direction="forward", since_success=since_success,
+        stands_m=stands_m,
+    )  # fmt: skip
     writer = EpisodeWriter(run / "episodes", about)
     for step in range(STEPS):
         stamp = step * round(ACTION.period_s * 1e9)
@@ -178,6 +180,17 @@ def test_failures_of_an_arm_that_is_stuck_teach_nothing_but_for_what_a_person_sh
     again = Asked(trained, run, failures=2)
     assert all(torch.equal(one.weights[name], again.weights[name]) for name in one.weights)
     assert again.pupil._learner._online.added == one.pupil._learner._online.added
+
+
+def test_a_failure_is_taught_where_the_arm_knew_where_the_thing_stood(trained: Path, tmp_path: Path) -> None:
+    write(tmp_path, "run-00000", nouns.TIMEOUT)
+    write(tmp_path, "run-00001", nouns.TIMEOUT, stands_m=(0.3, 0.1))
+    one, worth = Asked(trained, tmp_path), []
+    for number in range(2):
+        one.refit(f"run-{number:05d}")
+        online = one.pupil._learner._online
+        worth.append(int(online.gather(online.usable).imitate.sum()))
+    assert worth[0] == 0 < worth[1]
 
 
 def test_prior_data_alone_is_refused(trained: Path, tmp_path: Path) -> None:

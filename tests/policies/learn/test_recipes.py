@@ -38,7 +38,7 @@ def doubled(agent: Agent, draws: Draws) -> Draws:
 def arrays(b: Batch) -> dict[str, np.ndarray]:
     named = {"seen": b.seen.vector, "sentence": b.seen.sentence, "next_seen": b.next_seen.vector,
              "next_sentence": b.next_seen.sentence, "action": b.action, "reward": b.reward,
-             "bootstrap": b.bootstrap, "mc_return": b.mc_return, "imitate": b.imitate}  # fmt: skip
+             "bootstrap": b.bootstrap, "mc_return": b.mc_return, "imitate": b.imitate, "expert": b.expert}  # fmt: skip
     return {name: np.asarray(t) for name, t in named.items()}
 
 

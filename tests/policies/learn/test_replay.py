@@ -135,7 +135,7 @@ def test_other_sizes_are_refused_by_name() -> None:
 
 def test_frames_are_stored_once_and_counted() -> None:
     replay = Replay(100, RowShape(state=1, action=1, features=8, half_features=True, images={"front": (4, 4)}), PARAMS)
-    bytes_a_row = 8 * 2 + 4 + 4 + 4 * 4 + 8 + 4 * 4 * 3 + 6
+    bytes_a_row = 8 * 2 + 4 + 4 + 4 + 4 * 4 + 8 + 4 * 4 * 3 + 6
     assert replay.nbytes == 100 * bytes_a_row
     images = np.arange(5 * 48, dtype=np.uint8).reshape(5, 4, 4, 3)
     replay.add(walk(0, 4, features=np.ones((5, 8), np.float32), images={"front": images}))
@@ -165,3 +165,21 @@ def test_same_generator_gives_the_same_batch() -> None:
     replay.add(walk(0, 5))
     one, two = (replay.sample(np.random.default_rng(3), 16) for _ in range(2))
     assert one.seen.vector.tolist() == two.seen.vector.tolist()
+
+
+def test_what_hindsight_says_is_imitated_where_it_speaks_and_what_was_done_elsewhere() -> None:
+    expert = np.array([[0.25], [np.nan], [np.nan]], np.float32)
+    for imitate, worth in ((False, [1, 0]), (True, [1, 1])):
+        replay = ring(10)
+        replay.add(walk(0, 2, expert=expert, imitate=imitate))
+        replay.add(walk(5, 1, "success", imitate=True))
+        batch = mixed(replay, replay, 0.5, np.random.default_rng(0), 60)
+        told = set(zip(*(column.tolist() for column in (batch.seen.vector[:, 0], batch.expert[:, 0], batch.imitate))))
+        assert told == {(0, 0.25, worth[0]), (1, 0.5, worth[1]), (5, 0.5, 1)}
+        assert (batch.action == 0.5).all(), "the critics learn of what was done"
+
+
+def test_expert_that_is_no_action_is_refused() -> None:
+    for wrong in (np.full((3, 1), 1.5, np.float32), np.zeros((2, 1), np.float32)):
+        with pytest.raises(BadData, match=r"expert: expected \(3, 1\) in -1..1, or NaN"):
+            walk(0, 2, expert=wrong)

@@ -42,4 +42,5 @@ def batch(seed: int = 0, rows: int = ROWS, dtype: torch.dtype = torch.float32) -
     imitate = (torch.arange(rows) % 2 == 0).to(dtype)
     action = torch.tanh(normal(rows, ACTION))
     action[0, 0] = 1.0  # at the bound, as a shut gripper is
-    return Batch(seen(), action, normal(rows), bootstrap, seen(), normal(rows), imitate)
+    expert = torch.where((torch.arange(rows) % 4 == 0)[:, None], torch.tanh(normal(rows, ACTION)), action)
+    return Batch(seen(), action, normal(rows), bootstrap, seen(), normal(rows), imitate, expert)

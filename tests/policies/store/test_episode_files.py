@@ -17,7 +17,13 @@ from armtune_policies.store.episode_writer import EpisodeWriter
 from armtune_policies.store.nouns import EpisodeState, Observation
 
 ABOUT = EpisodeState(
-    episode_id="run-00000", run_id="run", task="drawer", direction="forward", sentence="open it", config_hash="c0ffee"
+    stands_m=(0.3, -0.1),
+    episode_id="run-00000",
+    run_id="run",
+    task="drawer",
+    direction="forward",
+    sentence="open it",
+    config_hash="c0ffee",
 )
 
 

@@ -23,17 +23,22 @@ Floats = npt.NDArray[np.float32]
 class SimArena:
     """An ``Arena``: what the agent proposes goes through the gate, and what the gate allowed is told back."""
 
-    def __init__(self, env: ArmEnv, encoder: FrozenEncoder | None, grasps: Grasps | None = None) -> None:
+    def __init__(
+        self, env: ArmEnv, encoder: FrozenEncoder | None, grasps: Grasps | None = None, carries: bool = False
+    ) -> None:
         """Make one.
 
         Args:
             env: The world behind the gate.
             encoder: None for those that see otherwise.
             grasps: By direction, where demonstrations took hold: what a nudge aims at beside its own successes.
+            carries: Whether it is a loose thing, that the arm may carry elsewhere.
         """
         self.env, self._encoder = env, encoder
         self.scale = ActionScale(env.gated.spec)
-        self._memory, self._step = Memory(grasps), 0
+        self._memory, self._step = Memory(grasps, carries), 0
+        self.stands_m: tuple[float, ...] = ()
+        """Where the thing stood when the episode began: x, y [m]; nothing where the arm did not know."""
 
     def reset(self, seed: int) -> None:
         """Make the scene of a seed, as the forward task finds it."""
@@ -41,12 +46,13 @@ class SimArena:
 
     def scene(self, seed: int, direction: Direction) -> Moment:
         """Make the scene of a seed in which a direction is still to be done, and start an episode."""
-        self._memory.begin()
+        self._memory.forget()
+        self._begin()
         return self._moment(*self.env.reset(seed=seed, options={"direction": direction}))
 
     def begin(self, direction: Direction) -> Moment:
         """Bring the arm home, the objects as they are."""
-        self._memory.begin()
+        self._begin()
         return self._moment(*self.env.reset(options={"direction": direction, "keep_scene": True}))
 
     @property
@@ -55,11 +61,12 @@ class SimArena:
         return self.env.gated.lifts
 
     def nudge(self, seed: int, move: Move = "nudge") -> bool:
-        """Push what the last episode failed at or put down (see ``Memory.push``), if it is known where from and to."""
-        points = self._memory.push(self.env.direction, seed, move)
-        if points is not None:
-            self.env.gated.stroke(points)
-        return points is not None
+        """Bring elsewhere what the last episode failed at or put down, if it is known how; see ``Memory.route``."""
+        for _ in range(2):  # where a hand came up empty it pushes
+            legs = self._memory.route(self.env.direction, seed, move)
+            if legs is None or self._memory.followed(self.env.gated.follow(legs)):
+                break
+        return legs is not None
 
     def step(self, action: Floats) -> tuple[Moment, Floats]:
         """Propose an action (7,) in -1..1; return what is seen a period later and what was allowed of it."""
@@ -70,6 +77,10 @@ class SimArena:
         if facts["is_success"]:
             self._memory.succeeded(self.env.direction)
         return self._moment(seen, facts), self.scale.to_unit(facts["allowed"])
+
+    def _begin(self) -> None:
+        self.stands_m = self._memory.stands_m
+        self._memory.begin()
 
     def _features(self, images: dict[str, npt.NDArray[np.uint8]]) -> Floats:
         if self._encoder is None:

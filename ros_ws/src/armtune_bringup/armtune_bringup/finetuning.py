@@ -59,6 +59,7 @@ def finetune_agent(
     from armtune_policies.learn.replay import Replay
     from armtune_policies.learn.tally import table, tally
     from armtune_policies.learn.trained import restore
+    from armtune_policies.learn.tutor import Tutor
 
     config, policy = learning.config, learning.config.policy
     params, practised, shaken = _params(learning)
@@ -72,9 +73,9 @@ def finetune_agent(
     say(table(tally(data.trajectories), offline.nbytes + online.nbytes))
     env, key = make_env(config, for_policy=True), _digest(pretrained, params, practised, policy.grip_steps)
     try:
-        practice = Practice(
-            agent, offline, online, SimArena(env, frozen, data.grasps), practised, run / "practice", key
-        )
+        arena = SimArena(env, frozen, data.grasps, practised.carries)
+        tutor = Tutor(data.trajectories, arena.scale)
+        practice = Practice(agent, offline, online, arena, practised, run / "practice", key, tutor)
         resumed, start = practice.counts.episodes, practice.counts.steps
         with started_log(learning, practice.folder or run, f"practice-{run.name}", key, start, params) as log:
             counts = practice.run(_told(practice, log, on_step))
@@ -124,7 +125,7 @@ def _params(learning: Learning) -> tuple[AgentParams, PracticeParams, OfflinePar
         raise ConfigError(f"agent: the policy was trained by {was.agent.recipe}, got {learning.recipe!r}")
     device_of(was.agent.device)
     task = config.task
-    theirs = {"episode_steps": task.episode_steps, "scatter": task.scatter, "seed": config.experiment.seed}
+    theirs = {**task.practised, "seed": config.experiment.seed}
     return was.agent, PracticeParams.from_mapping({**theirs, **learning.practice}), was.offline
 
 
@@ -134,8 +135,9 @@ def _digest(pretrained: str, params: AgentParams, practised: PracticeParams, gri
 
     settings = asdict(practised)
     del settings["steps"]
-    if not settings["scatter"]:  # a practice that was begun before there was one goes on
-        del settings["scatter"]
+    for name in ("scatter", "carries"):  # a practice that was begun before there was one goes on
+        if not settings[name]:
+            del settings[name]
     return digest([pretrained, named_by(params), settings, grip_steps])
 
 

@@ -155,8 +155,8 @@ class EpisodeNode(ros.ManagedNode):
             elif isinstance(command, e.GoHome):
                 self._motions.go_home()
                 self._desk.want(HOME if self._lockstep and self._is_active else self._keeper.wanted)
-            elif isinstance(command, e.Stroke):  # at home it may never have wanted the arm
-                can = self._motions.stroke(command.points_m)
+            elif isinstance(command, e.Follow):  # at home it may never have wanted the arm
+                can = self._motions.follow(command.legs)
                 self._desk.want(HOME) if can else self._handle(e.Nudged(made=False))
             elif isinstance(command, e.LetGo):
                 self._desk.want("")
@@ -187,7 +187,9 @@ class EpisodeNode(ros.ManagedNode):
             if proposal := self._motions.proposal(tick.episode_id, tick.step, tick.lease, measured):
                 self._proposal_pub.publish(message_of(msg.Proposal, proposal, stamp=self.get_clock().now().to_msg()))
                 self._conductor.proposed()
-            if proposal or not self._handle(e.AtHome() if phase == nouns.HOMING else e.Nudged()):
+            if proposal or not self._handle(
+                e.AtHome() if phase == nouns.HOMING else e.Nudged(passed=self._motions.passed)
+            ):
                 break
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from armtune_policies.contract import ActionSpec, Kind, Proposal
-from armtune_policies.episode.motion import Strokes, WayHome
+from armtune_policies.episode.motion import Leg, Route, WayHome
 from armtune_policies.episode.settings import EpisodeParams
 from armtune_safety.kinematics import Kinematics
 from armtune_safety.settings import RobotParams
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Motions:
-    """Answers ticks on the way home, or along a stroke; the gate limits how fast the joints go there.
+    """Answers ticks on the way home, or along a route; the gate limits how fast the joints go there.
 
     Args:
         robot: The arm.
@@ -38,7 +38,7 @@ class Motions:
         self._robot, self._params, self._rate_hz = robot, params, rate_hz
         self._spec, self._seq = ActionSpec(rate_hz=rate_hz), 0
         self._kinematics = Kinematics(robot, mjcf) if Path(mjcf).is_file() else None
-        self._strokes: Strokes | None = None
+        self._route: Route | None = None
         self.go_home()
 
     def go_home(self) -> None:
@@ -46,13 +46,18 @@ class Motions:
         p, home = self._params, [*self._robot.home_rad, self._robot.home_gripper]
         patience = round(LETTING_GO_S * self._rate_hz)
         self._way = WayHome(home, p.home_tolerance_rad, p.home_tolerance_gripper, patience)
-        self._strokes = None
+        self._route = None
 
-    def stroke(self, points_m: Sequence[Sequence[float]]) -> bool:
-        """Set out along tool positions [m]; return whether this arm can."""
+    def follow(self, legs: Sequence[Leg]) -> bool:
+        """Set out along a route; return whether this arm can."""
         if self._kinematics is not None:
-            self._strokes = Strokes(np.array(points_m, float), self._spec.low, self._spec.high)
+            self._route = Route(legs, self._spec.low, self._spec.high)
         return self._kinematics is not None
+
+    @property
+    def passed(self) -> tuple[tuple[float, ...], ...]:
+        """The states (7,) that ended the legs of the route so far."""
+        return tuple(tuple(map(float, state)) for state in self._route.passed) if self._route is not None else ()
 
     def joints(self, names: Sequence[str], positions: Sequence[float]) -> Floats:
         """Return joints [rad] and the opening 0..1, in our order, (dof + 1,); NaN where one is missing."""
@@ -66,13 +71,13 @@ class Motions:
 
     def proposal(self, episode_id: str, step: int, lease: int, measured: Floats) -> Proposal | None:
         """Return what to do in one tick, based on no picture; None when the motion is over."""
-        if self._strokes is None or self._kinematics is None:
+        if self._route is None or self._kinematics is None:
             if self.is_home(measured):
                 return None
             kind, values = Kind.JOINT_TARGET, self._way.target(measured)
         else:
             tool = self._kinematics.tool_state(measured[:-1], float(np.clip(measured[-1], 0.0, 1.0)))
-            delta = self._strokes.delta(np.asarray(tool[:3], float))
+            delta = self._route.delta(np.asarray(tool, float))
             if delta is None:
                 return None
             kind, values = Kind.TOOL_DELTA, np.asarray(delta, float)

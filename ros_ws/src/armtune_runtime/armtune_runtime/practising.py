@@ -75,7 +75,7 @@ def conductor(p: EpisodeNodeParams, counts: Counts) -> Conductor:
     index, evaluation = next_index(run, p.run_id), next_index(run / EVALUATIONS, p.run_id + NAMES[EVALUATION])
     about = (p.run_id, p.config_hash, index, counts, p.learns, p.calibration_hash, p.time == "real", evaluation)
     machine = PracticeMachine(p.episode, p.task, p.rest_s, *about)
-    memory = Memory(_grasps(p) if p.mjcf else None)
+    memory = Memory(_grasps(p) if p.mjcf else None, p.task.carries)
     return Conductor(p.episode, machine, memory, p.seed, waits_for_sight=p.time == "lockstep")
 
 

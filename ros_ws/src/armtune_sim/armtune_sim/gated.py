@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from armtune_policies.contract import ActionSpec, Checked, Decision, Direction, Kind, ManualClock, Proposal
 from armtune_policies.contract.paths import config_root
-from armtune_policies.episode.motion import Strokes, WayHome
+from armtune_policies.episode.motion import Leg, Route, WayHome
 from armtune_policies.store.files import read_yaml
 from armtune_safety.controller import Controller
 from armtune_safety.gate import Gate
@@ -89,12 +90,13 @@ class GatedWorld:
             self.world.lift_home()
             self._wake()
 
-    def stroke(self, points_m: NDArray[np.floating]) -> None:
-        """Bring the arm home, then its shut hand along tool positions (N, 3); what it cannot come near is passed by."""
+    def follow(self, legs: Sequence[Leg]) -> list[NDArray[np.floating]]:
+        """Bring the arm home, then its hand along a route; return the states (7,) that ended the legs."""
         self.home()
-        strokes = Strokes(points_m, self.spec.low, self.spec.high)
-        while not self.is_stopped and (delta := strokes.delta(self.state()[:3])) is not None:
+        route = Route(legs, self.spec.low, self.spec.high)
+        while not self.is_stopped and (delta := route.delta(self.state())) is not None:
             self.step(delta)
+        return route.passed
 
     def state(self) -> NDArray[np.float32]:
         """Return ``observation.state``, shape (7,)."""

@@ -74,7 +74,7 @@ class SeedStudy:
         self.sight: Sight = Truth(config) if sees == "truth" else Images(config, demos, prior)
         self.params = recipe_params(learning.recipe or "calql", **learning.agent)
         self.offline = OfflineParams.from_mapping({**learning.offline, **({"copies": 0} if sees == "truth" else {})})
-        theirs = {"episode_steps": config.task.episode_steps, "scatter": config.task.scatter, "seed": self.seed}
+        theirs = {**config.task.practised, "seed": self.seed}
         self.practice = PracticeParams.from_mapping({**theirs, **learning.practice})
 
     def cell(self, name: str) -> dict[str, Any]:
@@ -149,12 +149,14 @@ class SeedStudy:
     def _online(self, folder: Path) -> dict[str, Any]:
         from armtune_policies.learn.finetune import Practice
         from armtune_policies.learn.replay import Replay
+        from armtune_policies.learn.tutor import Tutor
 
         agent, replay = self._trained(self.params, self.offline.updates, self._checkpoint, "offline")
         online = Replay(self.practice.rows, replay.shape, self.params)
-        arena = self.sight.arena(self.data.grasps)
+        arena = self.sight.arena(self.data.grasps, self.practice.carries)
         named = digest([self._named, self._reads("online")])
-        practice = Practice(agent, replay, online, arena, self.practice, folder, named)
+        tutor = Tutor(self.data.trajectories, arena.scale)
+        practice = Practice(agent, replay, online, arena, self.practice, folder, named, tutor)
         curve = Curve(folder / "curve.json", self.practice.steps, self.sizes.points)
 
         def told(counts: Counts, is_success: bool) -> None:

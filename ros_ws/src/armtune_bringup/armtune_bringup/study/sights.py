@@ -42,8 +42,8 @@ class Sight(Protocol):
     def data(self, offline: OfflineParams, on_step: OnStep) -> Offline:
         """Return the demonstrations and failures of the seed, as seen this way."""
 
-    def arena(self, grasps: Grasps | None = None) -> SimArena:
-        """Return a world of its own, as seen this way; nudges aim at ``grasps``."""
+    def arena(self, grasps: Grasps | None = None, carries: bool = False) -> SimArena:
+        """Return a world of its own, as seen this way; nudges aim at ``grasps``, or carry a loose thing there."""
 
 
 @dataclass
@@ -65,8 +65,9 @@ class Images:
         collect_demos(self.config, self.folder, "demos", told)
         return gathered(self.config, offline, self.folder, self.prior, self.encoder(on_step), on_step)
 
-    def arena(self, grasps: Grasps | None = None) -> SimArena:
-        return SimArena(make_env(self.config, for_policy=True), self.encoder(lambda what, done, total: None), grasps)
+    def arena(self, grasps: Grasps | None = None, carries: bool = False) -> SimArena:
+        encoder = self.encoder(lambda what, done, total: None)
+        return SimArena(make_env(self.config, for_policy=True), encoder, grasps, carries)
 
     def encoder(self, on_step: OnStep) -> FrozenEncoder:
         """Return what its images are seen by."""
@@ -98,12 +99,12 @@ class Truth:
         won = sum(one.imitate for one in made)
         return Offline(tuple(made), sentences, made[0].features.shape[1], named, len(made), won)
 
-    def arena(self, grasps: Grasps | None = None) -> SimArena:
-        return self._arena(grasps=grasps)
+    def arena(self, grasps: Grasps | None = None, carries: bool = False) -> SimArena:
+        return self._arena(grasps=grasps, carries=carries)
 
-    def _arena(self, demos: bool = False, grasps: Grasps | None = None) -> TruthArena:
+    def _arena(self, demos: bool = False, grasps: Grasps | None = None, carries: bool = False) -> TruthArena:
         other = other_tables(self.config) if demos else self.config.sim
-        return TruthArena(make_env(self.config, other, BlindEnv, for_policy=not demos), None, grasps)
+        return TruthArena(make_env(self.config, other, BlindEnv, for_policy=not demos), None, grasps, carries)
 
 
 class BlindEnv(ArmEnv):
