@@ -71,16 +71,15 @@ def finetune_agent(
     before = _measured(config, Path(policy.folder), run / "evaluation" / "before.json", on_step)
     online = Replay(practised.rows, offline.shape, params)
     say(table(tally(data.trajectories), offline.nbytes + online.nbytes))
-    env, key = make_env(config, for_policy=True), _digest(pretrained, params, practised, policy.grip_steps)
+    arena = SimArena(make_env(config, for_policy=True), frozen, data.grasps, practised.carries)
+    key, tutor = _digest(pretrained, params, practised, policy.grip_steps), Tutor(data.trajectories, arena.scale)
     try:
-        arena = SimArena(env, frozen, data.grasps, practised.carries)
-        tutor = Tutor(data.trajectories, arena.scale)
         practice = Practice(agent, offline, online, arena, practised, run / "practice", key, tutor)
         resumed, start = practice.counts.episodes, practice.counts.steps
         with started_log(learning, practice.folder or run, f"practice-{run.name}", key, start, params) as log:
             counts = practice.run(_told(practice, log, on_step))
     finally:
-        env.close()
+        arena.env.close()
     folder = run / "models" / "policy"
     manifest = exported(folder, agent, frozen, embeddings, config, data.digest, shaken)
     after = _measured(config, folder, run / "evaluation" / f"after-{counts.steps}.json", on_step)

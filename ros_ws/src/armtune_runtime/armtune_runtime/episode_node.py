@@ -187,9 +187,8 @@ class EpisodeNode(ros.ManagedNode):
             if proposal := self._motions.proposal(tick.episode_id, tick.step, tick.lease, measured):
                 self._proposal_pub.publish(message_of(msg.Proposal, proposal, stamp=self.get_clock().now().to_msg()))
                 self._conductor.proposed()
-            if proposal or not self._handle(
-                e.AtHome() if phase == nouns.HOMING else e.Nudged(passed=self._motions.passed)
-            ):
+                break
+            if not self._handle(e.AtHome() if phase == nouns.HOMING else e.Nudged(passed=self._motions.passed)):
                 break
 
 
