@@ -15,7 +15,10 @@ from armtune_bringup.study.cells import CELLS, SeedStudy, Sizes, seeded
 from armtune_bringup.study.run import run_study
 from armtune_bringup.study.sights import Truth, demonstrated, named_demos
 from armtune_policies.contract import ConfigError
+from armtune_policies.learn.finetune import as_trajectory
 from armtune_policies.learn.offline import Offline, OfflineParams
+from armtune_policies.learn.trajectory import grasps
+from armtune_policies.learn.tutor import Tutor
 
 SMALL = (
     "task=drawer", "experiment.demos=2", "experiment.failures=1", "experiment.demo_noise=0.1", "agent=calql",
@@ -117,6 +120,28 @@ def test_a_nudge_aims_where_practice_itself_took_hold() -> None:
     shown = demonstrated(arena, config, planned(config.experiment)[0], 0)
     assert shown.imitate and arena.nudge(0)
     assert not arena.nudge(0, "scatter"), "nobody has shown where backward begins"
+    arena.env.close()
+
+
+def test_the_arm_knows_where_it_put_a_loose_thing_and_a_failure_there_is_labelled() -> None:
+    config = seeded(read_overrides([*SMALL, "task=bin_sort"]), 7).config
+    shown = Truth(config).data(OfflineParams(copies=0), lambda what, done, total: None).trajectories
+    arena = Truth(config).arena(grasps(shown), carries=True)
+    first = demonstrated(arena, config, planned(config.experiment)[0], 0)
+    assert first.imitate and first.sentence == 0 and arena.stands_m == ()
+    for move, way in (("try", "backward"), ("nudge", "backward")):
+        if move == "nudge":
+            assert arena.nudge(0)
+        begun = arena.begin(way)
+        peg = arena.env.gated.world.scene.position("peg")
+        assert np.linalg.norm(arena.stands_m - peg[:2]) < 0.02
+        seen, made = arena.step(np.zeros(7, np.float32))
+        failed = as_trajectory([begun, seen], [made], 1, "a step")
+        label = Tutor(shown, arena.scale).taught(failed, arena.stands_m).expert
+        towards = np.array(arena.stands_m) - begun.state[:2]
+        assert label is not None and arena.scale.to_physical(label[0])[:2] @ towards > 0
+    arena.begin("backward")
+    assert arena.stands_m == (), "nobody saw what the try did to it"
     arena.env.close()
 
 

@@ -53,6 +53,7 @@ class PractisedStudy(SeedStudy):
             return super()._reads(name)
         config, by = self.config, "another" if self.judge else self.config.reward.noise
         settings = [named_by(self.params), self.offline.updates, self.practice.steps, asdict(config.episode)]
+        settings.append(config.task.practised)
         acted = asdict(replace(config.policy, folder=""))  # how tries are aimed and explore among it
         given = load_manifest(Path(config.reward.folder)).version if self._is_given else ""
         judged = [by, given, asdict(replace(config.reward, folder=""))]
