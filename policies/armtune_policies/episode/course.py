@@ -6,7 +6,7 @@ judge that misses a standing success would otherwise freeze practice. A directio
 passed over and never counted. Before a retry the arm pushes what it failed at; when both directions keep failing it
 tries harder; then a person is asked. So no scene is tried for ever. Nor is one tried alone: a policy puts things down
 where it always does, and the other direction would be practised from there only (Zhu et al. 2020, 2004.12570, perturb
-for the same reason); what is to begin anywhere is pushed about first.
+for the same reason); what is to begin anywhere is pushed about first, and a loose thing carried elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from typing import Literal
 
 from armtune_policies.contract import DIRECTIONS, Direction, opposite
 
-Move = Literal["try", "nudge", "scatter", "recover", "reset", "ask"]
+Move = Literal["try", "nudge", "scatter", "carry", "recover", "reset", "ask"]
+
+AFTER_SUCCESS = ("scatter", "carry")
+"""Moves of what a success put down, before the other direction is tried."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Rules:
     reset_every: int = 0
     """Episodes between two scenes laid anew by a person."""
     scatter: str = ""
-    """The direction before which what a success put down is pushed elsewhere."""
+    """The direction before which what a success put down is brought elsewhere, pushed if need be."""
+    carries: bool = False
+    """Whether it is carried elsewhere before either direction, where the arm can."""
 
 
 @dataclass
@@ -84,8 +89,8 @@ class Course:
             return "reset"
         if rules.stuck and c.since_success >= rules.stuck:
             return "recover"
-        if rules.scatter == c.direction and c.since_success == 0 < c.since_reset:
-            return "scatter"
+        if c.since_success == 0 < c.since_reset and (rules.carries or rules.scatter == c.direction):
+            return "scatter" if rules.scatter == c.direction else "carry"
         return "nudge" if rules.nudge and c.since_success >= rules.nudge else "try"
 
     def why_asked(self) -> str:
@@ -117,7 +122,7 @@ class Course:
     def moved(self, move: Move) -> None:
         """Note that the arm made a nudge, scattered or made recovery moves."""
         self.counts.nudges += move == "nudge"
-        self.counts.scatters += move == "scatter"
+        self.counts.scatters += move in AFTER_SUCCESS
         self.counts.recoveries += move == "recover"
 
     @property

@@ -54,7 +54,7 @@ from armtune_policies.store.nouns import (
 )
 
 from . import events as e
-from .course import Counts, Course, Move
+from .course import AFTER_SUCCESS, Counts, Course, Move
 from .doubt import Doubt
 from .settings import EpisodeParams
 from .tally import Tally
@@ -111,7 +111,8 @@ class PracticeMachine:
         first_evaluation: int = 0,
     ) -> None:
         self._params, self._task, self._rest_s, self._learns = params, task, rest_s, learns
-        self._course, self._learnt = Course(replace(params.rules, scatter=task.scatter), counts), e.Learnt("", 0)
+        rules = replace(params.rules, scatter=task.scatter, carries=task.carries)
+        self._course, self._learnt = Course(rules, counts), e.Learnt("", 0)
         self._stands = e.Stands()
         self._doubt, self._unfit = Doubt(params.doubt if doubts else 0, doubts), ""
         self._vote = SuccessVote(params.vote_need, params.vote_window)
@@ -221,7 +222,7 @@ class PracticeMachine:
         if move == "try" or self._is_prepared:
             return []
         self._asked = move
-        after = "a success" if move == "scatter" else f"{self.counts.since_success} failures"
+        after = "a success" if move in AFTER_SUCCESS else f"{self.counts.since_success} failures"
         begun = self._enter(NUDGING, reason=f"{move} after {after}")
         return [*begun, e.Nudge(cast(Direction, self.state.direction), self._course.pushes + 1, move)]
 

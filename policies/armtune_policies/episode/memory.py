@@ -16,7 +16,7 @@ import numpy.typing as npt
 from armtune_policies.contract import DIRECTIONS, Direction, opposite
 
 from .carry import carry, put_at
-from .course import Move
+from .course import AFTER_SUCCESS, Move
 from .motion import Leg, pushing
 from .nudge import let_go_at, scatter, shut_at, stroke
 
@@ -109,14 +109,14 @@ class Memory:
         """Return how to bring elsewhere what the last episode, of this direction, failed at or put down.
 
         Where the arm believes to know where a loose thing stands it carries it to where demonstrations began, else it
-        pushes it. None where nothing is known: no place yet, or nothing seen of the episode. ``followed`` is told
-        what came of it.
+        pushes it, unless it is to ``carry`` it only. None where nothing is known: no place yet, or nothing seen of the
+        episode. ``followed`` is told what came of it.
         """
         self._is_sure = False
-        shown = self._shown[opposite(direction) if move == "scatter" else direction]
+        shown = self._shown[opposite(direction) if move in AFTER_SUCCESS else direction]
         self._is_carrying = self._stands is not None and bool(shown) and move != "recover"
         if not self._is_carrying or self._stands is None:
-            points = self._push(direction, seed, move)
+            points = self._push(direction, seed, move) if move != "carry" else None
             return None if points is None else pushing(points)
         rng = np.random.default_rng(seed)
         from_m = np.append(self._stands[:2], np.median([at[2] for at in shown]))

@@ -112,7 +112,7 @@ class PracticeParams(Checked):
     def rules(self) -> Rules:
         """What is done about failures."""
         helps = self.nudge, self.stuck, self.recoveries, self.reset_every_episodes
-        return Rules(self.max_failures, *helps, self.scatter)
+        return Rules(self.max_failures, *helps, self.scatter, self.carries)
 
     @property
     def rows(self) -> int:

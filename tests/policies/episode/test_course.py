@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,13 +14,14 @@ RULES = Rules(max_failures=2, nudge=1, stuck=4, recoveries=2, reset_every=7, sca
 
 
 @pytest.mark.fault("F52")
-@given(st.lists(st.sampled_from(["success", "failure", "solved"]), max_size=80))
-def test_course_keeps_its_promises_whatever_happens(happened: list[str]) -> None:
-    course = Course(RULES)
+@given(st.lists(st.sampled_from(["success", "failure", "solved"]), max_size=80), st.booleans())
+def test_course_keeps_its_promises_whatever_happens(happened: list[str], carries: bool) -> None:
+    course = Course(replace(RULES, carries=carries))
     c, last = course.counts, ""
     for what in happened:
         before, move = c.direction, course.move()
         assert move != "scatter" or (c.direction == "forward" and last == "success")
+        assert move != "carry" or (carries and c.direction == "backward" and last == "success")
         if move in ("ask", "reset"):
             course.helped(move)
             assert course.move() not in ("ask", "reset"), "a person is asked once"
@@ -64,3 +67,13 @@ def test_what_a_success_put_down_is_pushed_about_before_one_direction_only() -> 
     assert (course.counts.scatters, course.counts.nudges, course.pushes) == (1, 1, 2)
     course.helped("reset")
     assert course.move() == "try", "a scene just laid is another one"
+
+
+def test_a_loose_thing_is_carried_elsewhere_before_either_direction() -> None:
+    course, moves = Course(Rules(max_failures=5, nudge=1, scatter="forward", carries=True)), []
+    for is_success in (True, True, True, False):
+        moves.append(course.move())
+        course.moved(moves[-1])
+        course.ended(is_success)
+    assert moves == ["try", "carry", "scatter", "carry"] and course.move() == "nudge"
+    assert course.counts.scatters == 3

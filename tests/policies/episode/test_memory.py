@@ -65,6 +65,13 @@ def test_a_hand_that_comes_up_empty_pushes_what_the_episode_failed_at() -> None:
     assert memory.followed(passed(legs)) and memory.stands_m == (), "where a push ends nobody knows"
 
 
+def test_what_is_only_to_be_carried_is_not_pushed() -> None:
+    memory = succeeded()
+    legs = memory.route("backward", 3, "carry")
+    assert is_carried(legs) and not memory.followed(passed(legs, 4))
+    assert memory.route("backward", 3, "carry") is None
+
+
 def test_nobody_knows_where_it_stands_after_a_person_was_there() -> None:
     memory = succeeded()
     memory.forget()
