@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .motion import Leg
+from .motion import HELD, Leg
 
 Floats = npt.NDArray[np.floating]
 
@@ -22,8 +22,10 @@ CARRIED_M = 0.1
 FINE_M, COARSE_M = 0.008, 0.02
 ASIDE_M = 0.01
 """It is put down so far at most beside the goal, along each axis."""
-PUT = 5
-"""The leg that ends where it is put down."""
+LIFTED, PUT = 3, 5
+"""The legs that end where it is lifted, and where it is put down."""
+OPEN = 0.9
+"""A hand at least so far open holds nothing."""
 LEGS = 8
 
 
@@ -49,11 +51,22 @@ def carry(stands_m: Floats, goal_m: Floats, rng: np.random.Generator) -> tuple[L
         (put + up, 1.0, COARSE_M),
     ]
     return tuple(
-        Leg((float(at[0]), float(at[1]), float(at[2])), opening, near_m, holds=number == 3)
+        Leg((float(at[0]), float(at[1]), float(at[2])), opening, near_m, holds=LIFTED <= number <= PUT)
         for number, (at, opening, near_m) in enumerate(ways)
     )
 
 
 def put_at(passed: Sequence[npt.ArrayLike]) -> Floats | None:
-    """Return where a thing was put down [m], (2,), by the states that ended the legs; None where it was not."""
-    return np.asarray(passed[PUT], float)[:2] if len(passed) == LEGS else None
+    """Return where a thing was put down [m], (2,), by the states that ended the legs; None where it may not have been.
+
+    An arm that is held meanwhile passes legs by where it is: the hand must have held something until it was there, and
+    have opened there, or on its way up.
+    """
+    if len(passed) != LEGS:
+        return None
+    states = np.asarray(passed, float)
+    carried, opened = states[LIFTED : PUT + 1], states[PUT + 1]
+    has_moved = np.ptp(states[:, 2]) > CARRIED_M / 2
+    is_held = (carried[:, -1] >= HELD).all() and (carried[:, -1] < OPEN).all() and states[-1, -1] >= OPEN
+    is_there = np.linalg.norm(opened[:3] - carried[-1, :3]) < COARSE_M
+    return carried[-1, :2] if np.isfinite(states).all() and has_moved and is_held and is_there else None

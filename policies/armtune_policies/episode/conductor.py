@@ -99,6 +99,7 @@ class Conductor:
         if self.state.phase != before.phase:
             self._due_ns, self._has_pushed = None, False
             if before.phase in ALONE:
+                self._look_back(before)
                 self._memory.forget()
             if self.state.phase == READY:
                 self._memory.begin()

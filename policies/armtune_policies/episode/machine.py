@@ -281,7 +281,7 @@ class PracticeMachine:
             reason=note,
             mark="",
             sets_aside=aside,
-            stands_m=self._stands.at_m,
+            stands_m=self._stands.at_m if self._limit.purpose == PRACTICE else (),
         )
 
     def _act(self, _: e.Elapsed) -> list[e.Command]:

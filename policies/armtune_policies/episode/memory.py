@@ -1,9 +1,9 @@
 """What an episode did, where successes took hold, and where the thing stands: what the arm's own moves between
 episodes need to know. Pure; it knows no truth.
 
-Of a loose thing (``TaskPair.carries``) the arm knows where it stands once it let go of it there. It believes so until
-something else happens to it, and is sure only until the next try: what a try does to it, nobody saw. Belief is
-enough to reach for it, for a hand that has nothing in it is told at once; labels by hindsight need to be sure.
+Of a loose thing (``TaskPair.carries``) the arm believes that it stands where a success let go of it. Belief is enough
+to reach for it, for a hand that has nothing in it is told at once. It is sure once it carried the thing itself, which
+the hand measured, and only until the next try: what a try does to it, nobody saw. Labels by hindsight need to be sure.
 """
 
 from __future__ import annotations
@@ -103,7 +103,6 @@ class Memory:
         if at is not None:
             self._grasps[direction] = [*self._grasps[direction], at][-KEPT:]
         self._stands = let_go_at(states, openings) if len(states) and self._carries else None
-        self._is_sure = True
 
     def route(self, direction: Direction, seed: int, move: Move = "nudge") -> tuple[Leg, ...] | None:
         """Return how to bring elsewhere what the last episode, of this direction, failed at or put down.

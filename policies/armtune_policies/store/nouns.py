@@ -97,6 +97,6 @@ class EpisodeState:
     mark: str = ""
     sets_aside: str = ""
     waits_for: str = ""
-    stands_m: tuple[float, ...] = ()
     config_hash: str = ""
     calibration_hash: str = ""
+    stands_m: tuple[float, ...] = ()

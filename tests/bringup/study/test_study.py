@@ -129,10 +129,10 @@ def test_the_arm_knows_where_it_put_a_loose_thing_and_a_failure_there_is_labelle
     arena = Truth(config).arena(grasps(shown), carries=True)
     first = demonstrated(arena, config, planned(config.experiment)[0], 0)
     assert first.imitate and first.sentence == 0 and arena.stands_m == ()
-    for move, way in (("try", "backward"), ("nudge", "backward")):
-        if move == "nudge":
-            assert arena.nudge(0)
-        begun = arena.begin(way)
+    for move in ("carry", "nudge"):
+        arena.env.direction = "forward" if move == "carry" else "backward"
+        assert arena.nudge(0, move)
+        begun = arena.begin("backward")
         peg = arena.env.gated.world.scene.position("peg")
         assert np.linalg.norm(arena.stands_m - peg[:2]) < 0.02
         seen, made = arena.step(np.zeros(7, np.float32))

@@ -362,7 +362,7 @@ def put_down(memory: Memory) -> Conductor:
 
 def passed(way: e.Follow, count: int) -> e.Nudged:
     """Return what ends a route whose first legs were followed exactly."""
-    return e.Nudged(passed=tuple((*leg.at_m, 0.0, 0.0, 0.0, leg.opening) for leg in way.legs[:count]))
+    return e.Nudged(passed=tuple((*leg.at_m, 0.0, 0.0, 0.0, max(leg.opening, 0.3)) for leg in way.legs[:count]))
 
 
 def test_a_loose_thing_is_carried_elsewhere_and_the_next_try_is_told_where_it_stands() -> None:

@@ -22,21 +22,35 @@ def succeeded(carries: bool = True) -> Memory:
     return memory
 
 
-def passed(legs: tuple[Leg, ...] | None, count: int = LEGS) -> list[np.ndarray]:
-    """Return the states of a hand that followed the first legs of a route exactly."""
+def passed(legs: tuple[Leg, ...] | None, count: int = LEGS, thick: float = 0.3) -> list[np.ndarray]:
+    """Return the states of a hand that followed the first legs of a route exactly, something in it."""
     assert legs is not None
-    return [np.array([*leg.at_m, 0.0, 0.0, 0.0, leg.opening]) for leg in legs[:count]]
+    return [np.array([*leg.at_m, 0.0, 0.0, 0.0, max(leg.opening, thick)]) for leg in legs[:count]]
 
 
 def is_carried(legs: tuple[Leg, ...] | None) -> bool:
     return legs is not None and any(leg.holds for leg in legs)
 
 
-def test_it_stands_where_a_success_let_go_of_it_until_the_next_try() -> None:
+def test_where_a_success_let_go_is_believed_and_what_the_arm_carried_known_until_the_next_try() -> None:
     memory = succeeded()
-    assert memory.stands_m == LET_GO_M
+    assert memory.stands_m == (), "the judge may be wrong"
+    memory.followed(passed(memory.route("backward", 3, "scatter")))
+    assert memory.stands_m != ()
     memory.begin()
     assert memory.stands_m == ()
+
+
+def test_an_arm_that_was_held_on_its_way_or_dropped_it_is_sure_of_nothing() -> None:
+    for spoil in (
+        lambda states: [np.array([0.2, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0])] * LEGS,
+        lambda states: [*states[: PUT + 1], states[PUT + 1] + 0.06, *states[PUT + 2 :]],
+        lambda states: [*states[:PUT], states[PUT] * [1, 1, 1, 1, 1, 1, 0], *states[PUT + 1 :]],
+        lambda states: [state * np.nan for state in states],
+    ):
+        memory = succeeded()
+        assert not memory.followed(spoil(passed(memory.route("backward", 3, "scatter"))))
+        assert memory.stands_m == ()
 
 
 def test_it_is_picked_up_where_it_stands_as_high_as_it_was_shown_and_carried_near_to_where_it_was_shown() -> None:
