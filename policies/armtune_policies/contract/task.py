@@ -20,7 +20,6 @@ class TaskPair(Checked):
     backward: str = text(doc="sentence of the un-task")
     episode_steps: int = num(40, low=1, high=10_000, doc="control steps before an episode is truncated")
     scatter: str = choice("", of=("", *DIRECTIONS), doc="direction that is to begin anywhere; blank: neither")
-
     carries: bool = text(
         False, doc="whether it is a loose thing: the arm knows where it put it, and carries it elsewhere"
     )

@@ -27,6 +27,12 @@ SHUT = 0.5
 """An opening below is a hand that tried to take hold."""
 
 
+def shut_row(openings: Floats) -> int | None:
+    """Return the step in which an open hand was first told to shut; None where it never was. ``openings`` (T,)."""
+    shut = np.flatnonzero((np.maximum.accumulate(openings) >= SHUT) & (openings < SHUT))
+    return int(shut[0]) if len(shut) else None
+
+
 def shut_at(states: Floats, openings: Floats) -> Floats | None:
     """Return where the open hand of an episode was first told to shut [m], (3,); None where it never was.
 
@@ -36,8 +42,8 @@ def shut_at(states: Floats, openings: Floats) -> Floats | None:
         states: ``observation.state`` of its steps, (T, 7): tool position [m], rotation vector, opening 0..1.
         openings: Of the gripper as allowed in these steps, (T,).
     """
-    shut = np.flatnonzero((np.maximum.accumulate(openings) >= SHUT) & (openings < SHUT))
-    return np.asarray(states[shut[0], :3], float) if len(shut) else None
+    shut = shut_row(openings)
+    return None if shut is None else np.asarray(states[shut, :3], float)
 
 
 def let_go_at(states: Floats, openings: Floats) -> Floats | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from armtune_policies.episode.nudge import SHUT
+from armtune_policies.episode.nudge import SHUT, shut_row
 
 from .scaling import ActionScale
 from .trajectory import Floats, Trajectory, shown
@@ -86,7 +86,7 @@ def _gathered(ones: Sequence[Trajectory]) -> Approaches | None:
     """Return the approaches of some demonstrations; None where no hand shut."""
     parts = []
     for one in ones:
-        stop = _shut_row(one)
+        stop = shut_row(_openings(one))
         if stop is None:
             continue
         at_m = one.state[:, :3].astype(float)
@@ -103,13 +103,6 @@ def _gathered(ones: Sequence[Trajectory]) -> Approaches | None:
 
 def _openings(one: Trajectory) -> Floats:
     return (one.action[:, -1] + 1.0) / 2.0
-
-
-def _shut_row(one: Trajectory) -> int | None:
-    """Return the row in which an open hand was first told to shut."""
-    openings = _openings(one)
-    shut = np.flatnonzero((np.maximum.accumulate(openings) >= SHUT) & (openings < SHUT) & one.is_step)
-    return int(shut[0]) if len(shut) else None
 
 
 def _tried(failed: Trajectory) -> int:
