@@ -326,30 +326,9 @@ def test_practice_learns_where_its_own_successes_took_hold() -> None:
     assert legs is not None and np.allclose(legs[-1].at_m, [0.1, 0.0, 0.18])
 
 
-def test_what_was_put_down_is_pushed_to_where_the_other_direction_was_shown_to_begin() -> None:
-    goal, openings = np.array([0.3, 0.1, 0.04]), (1.0, 0.1, 1.0)
-    task = replace(TASK, scatter="backward", episode_steps=9)
-    one = acting(Memory({"backward": [goal]}), task=task)
-    for step, opening in enumerate(openings):
-        one.ticked("run-00000", step, S)
-        one.saw("run-00000", step, np.array([0.2 + 0.01 * step, 0.0, 0.05, 0.0, 0.0, 0.0, opening]), S)
-        one.made("run-00000", step, opening)
-        one.answered("run-00000", step, Verdict.NO, S)
-    one.ticked("run-00000", 3, S)
-    one.answered("run-00000", 3, Verdict.YES, S)
-    assert one.state.outcome == SUCCESS
-    (way,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Follow)]
-    points = np.array([leg.at_m for leg in way.legs])
-    begins, ends = points[1::4], points[2::4]
-    assert np.abs(ends - goal).max() < 0.03 and np.abs(begins[:, :2] - [0.22, 0.0]).max() < 0.08
-    one.proposed()
-    one.handle(e.Nudged(), S)
-    assert one.state.phase == HOMING and one.counts.scatters == 1
-
-
-def put_down(memory: Memory) -> Conductor:
-    """Return practice whose first try, forward, took hold of a loose thing and let go of it at x = 0.22 m."""
-    one = acting(memory, task=replace(TASK, scatter="backward", carries=True, episode_steps=9))
+def put_down(memory: Memory, carries: bool = True) -> Conductor:
+    """Return practice whose first try, forward, took hold of a thing and let go of it at x = 0.22 m."""
+    one = acting(memory, task=replace(TASK, scatter="backward", carries=carries, episode_steps=9))
     for step, opening in enumerate((1.0, 0.1, 1.0)):
         one.ticked("run-00000", step, S)
         one.saw("run-00000", step, np.array([0.2 + 0.01 * step, 0.0, 0.05, 0.0, 0.0, 0.0, opening]), S)
@@ -358,6 +337,19 @@ def put_down(memory: Memory) -> Conductor:
     one.ticked("run-00000", 3, S)
     one.answered("run-00000", 3, Verdict.YES, S)
     return one
+
+
+def test_what_was_put_down_is_pushed_to_where_the_other_direction_was_shown_to_begin() -> None:
+    goal = np.array([0.3, 0.1, 0.04])
+    one = put_down(Memory({"backward": [goal]}), carries=False)
+    assert one.state.outcome == SUCCESS
+    (way,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Follow)]
+    points = np.array([leg.at_m for leg in way.legs])
+    begins, ends = points[1::4], points[2::4]
+    assert np.abs(ends - goal).max() < 0.03 and np.abs(begins[:, :2] - [0.22, 0.0]).max() < 0.08
+    one.proposed()
+    one.handle(e.Nudged(), S)
+    assert one.state.phase == HOMING and one.counts.scatters == 1
 
 
 def passed(way: e.Follow, count: int) -> e.Nudged:
