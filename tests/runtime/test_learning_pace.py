@@ -72,6 +72,26 @@ def test_refused_offer_holds_nothing_up() -> None:
     assert not pace.owes
 
 
+@pytest.mark.fault("F29")
+def test_learner_that_comes_back_late_offers_what_is_overdue_though_nothing_acts_by_the_last_one() -> None:
+    """It starts again after two more episodes: the head of before, then that of the first of them."""
+    pace = LearningPace(True)
+    for number in (1, 2):
+        pace.acts(name(number))
+        pace.ended(name(number))
+    assert pace.owes
+    pace.paid([], [offer(0)])
+    assert [one.version for one in pace.due()] == ["v0"]
+    pace.policy("first", "v0", "")
+    pace.paid([name(1), name(2)], [offer(1), offer(2)])
+    assert [one.version for one in pace.due()] == ["v1"] and pace.owes
+    pace.policy("first", "v1", "")
+    assert pace.due() == [] and not pace.owes, "the last one's is for the episode after the next"
+    pace.acts(name(3))
+    pace.policy("v1", "", "")
+    assert [one.version for one in pace.due()] == ["v2"]
+
+
 def test_in_real_time_an_offer_goes_out_at_once_and_nobody_waits() -> None:
     pace = LearningPace(False)
     pace.ended(name(0))

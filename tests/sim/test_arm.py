@@ -85,6 +85,21 @@ def test_log_has_a_row_a_tick_with_what_was_followed_and_measured(arm: Arm, tmp_
     np.testing.assert_array_equal([float(v) for v in found[-1][10:]], arm.world.joints_measured())
 
 
+def test_arm_is_lifted_home_as_by_a_hand_and_the_objects_stay(arm: Arm) -> None:
+    setpoint = arm.world.joints_measured()
+    home = setpoint.copy()
+    for _ in range(40):
+        setpoint[1] += 0.01
+        beat(arm, setpoint)
+    before, poses = arm.now_ns, arm.world.truth().poses
+    assert np.abs(arm.world.joints_measured() - home).max() > 0.2
+    arm.reset(7, None, gap_ns=TICK_NS)
+    np.testing.assert_allclose(arm.world.joints_measured(), home, atol=0.01)
+    assert arm.follower.holds and arm.now_ns == before + TICK_NS
+    for name, pose in arm.world.truth().poses.items():
+        np.testing.assert_array_equal(pose, poses[name])
+
+
 def test_ticks_that_are_long_overdue_are_skipped_and_counted_when_the_process_slept(arm: Arm) -> None:
     beat(arm)
     before = arm.ticks

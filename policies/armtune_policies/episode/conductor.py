@@ -69,6 +69,7 @@ class Conductor:
         self._ticked = (-1, 0)
         self._has_pushed, self._seen_back, self._nudge = False, "", e.Nudge("forward", 0)
         self._is_asked = self._was_asked = self._is_held = False
+        self._off_home = ""
         self._held: set[int] = set()
         self._waits_for_sight = waits_for_sight
 
@@ -160,9 +161,10 @@ class Conductor:
         if self._is_held:
             self._held.add(self._ticked[0])
 
-    def moved(self, opening: float) -> None:
-        """Take the gripper's opening 0..1 as measured; the vote may ask for it."""
+    def moved(self, opening: float, off_home: str = "") -> None:
+        """Take the gripper's opening 0..1 as measured, for the vote may ask for it; and how far the arm is from home."""
         self._judge.moved(opening)
+        self._off_home = off_home
 
     def saw(self, episode_id: str, step: int, state: Floats, now_ns: int) -> list[e.Command]:
         """Take ``observation.state`` (7,) of a step."""
@@ -222,7 +224,7 @@ class Conductor:
                 commands += self.handle(e.Lost(lost), now_ns)
         elif self._due_ns is not None and now_ns >= self._due_ns:
             self._due_ns = None
-            late = e.HomeFailed(f"home was not reached in {self._params.home_s} s; look, then resume")
+            late = e.HomeFailed(f"home was not reached in {self._params.home_s} s{self._off_home}; look, then resume")
             commands += self.handle(late if self.state.phase == HOMING else e.Elapsed(), now_ns)
         return commands
 

@@ -28,6 +28,7 @@ from armtune_policies.reward.vote import SuccessVote
 from armtune_policies.store.nouns import (
     ABORTED,
     ACTING,
+    ARM,
     DEMONSTRATION,
     DISCARDED,
     EVALUATION,
@@ -424,7 +425,7 @@ class PracticeMachine:
         return self._go_home() if self.state.waits_for == GATE else []
 
     def _home_failed(self, event: e.HomeFailed) -> list[e.Command]:
-        return self._pause(event.reason)
+        return self._pause(event.reason, ARM)
 
     def _want_break(self, event: e.Pause | e.Reset) -> list[e.Command]:
         """Nothing changes until the episode is over and the arm is home. A reset is a pause, too: none replaces it."""

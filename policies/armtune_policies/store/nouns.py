@@ -40,8 +40,8 @@ WORDS = {
 }
 """What people are told of a mark, as the reason. Files from before there were marks say only that."""
 
-GATE, SCENE, PERSON = "gate", "scene", "person"
-"""What a pause waits for: the gate, a scene to be laid anew, or a person to look."""
+GATE, SCENE, ARM, PERSON = "gate", "scene", "arm", "person"
+"""What a pause waits for: the gate, a scene to be laid anew, an arm to be freed, or a person to look."""
 
 
 @dataclass(frozen=True)

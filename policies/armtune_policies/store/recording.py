@@ -209,7 +209,9 @@ class Recording:
         if not one.ended_ns or one.state.episode_id not in self._open:
             return []
         end = one.state.end_step
-        answered = one.state.outcome != SUCCESS or one.table.row(end).answer is not None
+        # what a failure's last step taught is learnt from, too: it is waited for where the one before was answered
+        is_due = one.state.outcome == SUCCESS or (end > 0 and one.table.row(end - 1).answer is not None)
+        answered = one.state.outcome == ABORTED or not is_due or one.table.row(end).answer is not None
         waited_s = (now_ns - one.ended_ns) / 1e9
         is_whole = one.table.is_complete_through(end) and answered and not self._is_owed(one.state.episode_id)
         if not is_whole and waited_s < self._params.close_wait_s:

@@ -18,11 +18,14 @@ class Client:
     def __init__(self) -> None:
         self.laid: list[tuple[int, str]] = []
         self.latches: list[str] = []
-        self.armed = 0
+        self.armed = self.lifts = 0
         self.told: list[str] = []
 
     def reset_world(self, seed: int, direction: str) -> None:
-        self.laid.append((seed, direction))
+        if direction:
+            self.laid.append((seed, direction))
+        else:
+            self.lifts += 1
 
     def gate(self) -> SimpleNamespace:
         return SimpleNamespace(latches=list(self.latches))
@@ -63,9 +66,17 @@ def test_scene_is_laid_once_when_practice_is_stuck_and_practice_resumed() -> Non
 
 def test_practice_that_waits_for_something_else_is_ended_with_its_reason() -> None:
     person = Person(0, Counts)
-    person.hear(state("paused", "person", "home was not reached in 30.0 s; look, then resume"))
-    with pytest.raises(GraphStopped, match="home was not reached"):
+    person.hear(state("paused", "person", "5 episodes in a row were aborted, look and resume"))
+    with pytest.raises(GraphStopped, match="5 episodes in a row"):
         person.help(Client())
+
+
+def test_arm_that_does_not_come_home_is_lifted_there_and_counted() -> None:
+    client, freed = Client(), list[str]()
+    person = Person(0, Counts, freed.append)
+    person.hear(state("paused", "arm", "home was not reached in 30.0 s"))
+    person.help(client)
+    assert client.lifts == 1 and freed == ["lifts"] and not client.laid and client.told == ["practice/resume"]
 
 
 @pytest.mark.parametrize("latches", [[FROZEN], [FROZEN, LOST]])
@@ -75,7 +86,7 @@ def test_arm_that_pressed_against_something_is_armed_again_and_counted(latches: 
     person.hear(state("paused", "gate", "waits for the gate"))
     person.help(client)
     person.help(client)
-    assert (client.armed, client.latches, client.laid, freed) == (1, [], [], ["lifts"])
+    assert (client.armed, client.lifts, client.latches, client.laid, freed) == (1, 1, [], [], ["lifts"])
 
 
 def test_arm_that_still_presses_is_cleared_once_it_has_settled() -> None:

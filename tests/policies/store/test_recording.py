@@ -155,6 +155,15 @@ def test_answer_goes_to_the_labels_when_the_file_is_closed(tmp_path: Path) -> No
     assert read_labels(tmp_path, episode).verdicts == (Verdict.NO,)
 
 
+def test_file_of_a_failure_waits_for_what_its_last_step_taught(tmp_path: Path) -> None:
+    recording = begun(tmp_path)
+    feed(recording, observation(0), decision(0), answer(0), observation(1), decision(1))
+    recording.on_state(ended(TIMEOUT, 1), S)
+    assert list_episodes(tmp_path) == []
+    feed(recording, answer(1))
+    assert list(read_episode(list_episodes(tmp_path)[0]).verdicts) == [Verdict.NO, Verdict.NO]
+
+
 def test_nothing_is_left_when_the_episode_had_no_step(tmp_path: Path) -> None:
     recording = begun(tmp_path)
     recording.on_state(ended(ABORTED, -1), S)

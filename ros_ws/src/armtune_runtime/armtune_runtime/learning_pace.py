@@ -58,12 +58,21 @@ class LearningPace:
         if not self.is_lockstep:
             found, self._waiting = [offer for _, offer in self._waiting], []
             return found
-        if not self._waiting or self._out is not None or not self._has_begun_after(self._waiting[0][0]):
+        if not self._waiting or self._is_in_the_way or not self._has_begun_after(self._waiting[0][0]):
             return []
         _, offer = self._waiting.pop(0)
         self._out, self._is_taken = offer, False
         self._settle()  # it may act by it already, as it does when it is gone back to soon
         return [offer]
+
+    @property
+    def _is_in_the_way(self) -> bool:
+        """Whether the newest one published is still to be acted by before the next goes out.
+
+        Not where the next is overdue: a learner that came back late offers two before an episode begins.
+        """
+        is_overdue = self._waiting[0][0] in self._ended[:-1]
+        return self._out is not None and not (self._is_taken and is_overdue)
 
     @property
     def owes(self) -> bool:

@@ -69,6 +69,12 @@ class Motions:
         """Whether the arm is at home; a joint that is missing is not."""
         return self._way.is_there(measured)
 
+    def off_home(self, measured: Floats) -> str:
+        """Return how far from home the arm is, to be read after "home was not reached"."""
+        off_rad, name = max(zip(np.abs(measured[:-1] - self._robot.home_rad).tolist(), self._robot.joints))
+        opening = f"the hand {measured[-1]:.2f} open, expected {self._robot.home_gripper:g}"
+        return f" ({name} is {off_rad:.2f} rad off, {opening})"
+
     def proposal(self, episode_id: str, step: int, lease: int, measured: Floats) -> Proposal | None:
         """Return what to do in one tick, based on no picture; None when the motion is over."""
         if self._route is None or self._kinematics is None:

@@ -99,11 +99,15 @@ class Arm:
             self._tick(point)
         return why
 
-    def reset(self, seed: int, direction: Direction, gap_ns: int) -> None:
-        """Lay the scene of a seed, the arm at home and held; simulated time is ``gap_ns`` later."""
+    def reset(self, seed: int, direction: Direction | None, gap_ns: int) -> None:
+        """Lay the scene of a seed, the arm at home and held; simulated time is ``gap_ns`` later.
+
+        Without a direction the arm alone is lifted home, as by a person's hand; the objects stay as they are.
+        """
         with self.moment:
-            self._offset_ns = self.now_ns + gap_ns
-            self.world.reset(seed, direction)
+            now_ns = self.now_ns + gap_ns
+            self.world.lift_home() if direction is None else self.world.reset(seed, direction)
+            self._offset_ns = now_ns - self.world.time_ns
             here = self.world.joints_measured()
             self.follower.hold(here, self._control_ns())
             if self._log:

@@ -114,10 +114,10 @@ class SimNode(ManagedNode):
             self._publish_step()
 
     def _on_reset(self, request: ResetWorld.Request, answer: ResetWorld.Response) -> ResetWorld.Response:
-        if request.direction not in DIRECTIONS:
-            answer.reason = f"direction: expected forward or backward, got {request.direction!r}"
+        if request.direction not in (*DIRECTIONS, ""):
+            answer.reason = f"direction: expected forward, backward or blank, got {request.direction!r}"
             return answer
-        self._arm.reset(request.seed, request.direction, self._period_ticks * TICK_NS)
+        self._arm.reset(request.seed, request.direction or None, self._period_ticks * TICK_NS)
         answer.done = True
         if self._is_active and self._lockstep:
             self._publish_step()

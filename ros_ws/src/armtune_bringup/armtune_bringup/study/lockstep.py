@@ -24,16 +24,18 @@ from armtune_bringup.spec import NodeSpec
 from armtune_policies.contract import topics
 from armtune_policies.episode.course import Counts
 from armtune_policies.store.files import read_json, write_json
-from armtune_policies.store.nouns import GATE, PAUSED, SCENE
+from armtune_policies.store.nouns import ARM, GATE, PAUSED, SCENE
 from armtune_runtime.practising import KeptCounts
 from armtune_safety.failsafe import PRESSED
 
 HELPED = "person.json"
 """How often the scene was laid and the arm freed: counted here, for no node knows that a person was there."""
 MOST_IN_VAIN = 3
-"""Times in a row that the arm is freed without a step made since; then as often again, with another scene laid."""
+"""Times in a row that the arm is lifted without a step made since; then as often again, with another scene laid."""
 FREED_S = 10.0
-"""How long an arm that was pressed may take to settle, until the gate takes its word."""
+"""How long the gate may take to see that the arm is free."""
+LIFTED = ""
+"""The direction of a scene in which the arm alone is put home."""
 Judge = Callable[[int], AbstractContextManager[None]]
 """Given the ROS domain, what runs beside the graph."""
 OnEpisode = Callable[[Counts, int, float], None]
@@ -46,7 +48,7 @@ def nobody(domain_id: int) -> AbstractContextManager[None]:
 
 
 class Person:
-    """Lays the scene of the next seed when practice asks, and says so; arms anew an arm that pressed against something.
+    """Lays the scene of the next seed when practice asks, and says so; lifts home an arm that is caught or pressed.
 
     Anything else that stops practice ends it, a stop that somebody asked for above all.
     """
@@ -76,23 +78,35 @@ class Person:
             GraphStopped: when practice waits for something else.
         """
         wanted, self._wanted = self._wanted, None
-        if wanted and not (wanted[0] == GATE and self._freed(client)):
-            if wanted[0] != SCENE:
-                raise GraphStopped(f"practice paused: {wanted[1]}; the same command goes on from here")
-            self.lay(client)
+        if not wanted:
+            return False
+        can = {SCENE: self._laid, ARM: self._lifted, GATE: self._freed}.get(wanted[0])
+        if can is None or not can(client):
+            raise GraphStopped(f"practice paused: {wanted[1]}; the same command goes on from here")
+        if wanted[0] != GATE:  # which lets practice go on by itself
             client.trigger(topics.PRACTICE_RESUME)
         return False
 
-    def _freed(self, client: Any) -> bool:
-        """Clear and arm a gate that stopped for nothing but pressing; return whether that was so and could be done."""
-        latches, steps = client.gate().latches, self._counts().steps
+    def _laid(self, client: Any) -> bool:
+        self.lay(client)
+        return True
+
+    def _lifted(self, client: Any) -> bool:
+        """Lift the arm home by hand; return False where that was in vain too often."""
+        steps = self._counts().steps
         in_vain = len(list(takewhile(lambda at: at == steps, reversed(self._freed_at))))
-        if not latches or not set(latches) <= PRESSED or in_vain >= 2 * MOST_IN_VAIN:
+        if in_vain >= 2 * MOST_IN_VAIN:
             return False
         self._freed_at.append(steps)
         self._on_help("lifts")
-        if in_vain >= MOST_IN_VAIN:  # it is pressed again on its way home: here nobody can take it by the hand
-            self.lay(client)
+        self.lay(client) if in_vain >= MOST_IN_VAIN else client.reset_world(0, LIFTED)
+        return True
+
+    def _freed(self, client: Any) -> bool:
+        """Free an arm that stopped for nothing but pressing, and arm again; return whether that was so and was done."""
+        latches = client.gate().latches
+        if not latches or not set(latches) <= PRESSED or not self._lifted(client):
+            return False
         try:
             end_s = time.monotonic() + FREED_S
             while left := client.gate().latches:
@@ -181,9 +195,9 @@ class Told:
         """Take an episode state."""
         if not self._began_s and state.episode_id:
             self._began_s, self._before = time.monotonic(), self._counts().steps
-        if state.outcome and state.episode_id != self._seen:
+        is_new = bool(state.outcome) and state.episode_id != self._seen
+        if is_new and (counts := self._counts()).steps > self._before:  # its file lags behind
             self._seen = state.episode_id
-            counts = self._counts()
             self._on_episode(counts, counts.steps - self._before, time.monotonic() - self._began_s)
 
 
