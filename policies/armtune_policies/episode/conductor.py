@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from armtune_policies.contract import HOLD_REQUESTED, OPERATOR_LOST, SINGULAR, WALL, Direction, Mode, Verdict
+from armtune_policies.contract import HOLD_REQUESTED, OPERATOR, OPERATOR_LOST, SINGULAR, WALL, Direction, Mode, Verdict
 from armtune_policies.store.nouns import (
     ACTING,
     EVALUATION,
@@ -151,9 +151,16 @@ class Conductor:
         is_other = not self._waits_for_sight and _OWN_DOING.isdisjoint(reasons)
         self._is_held = mode == Mode.HOLD and (self._is_asked or is_other)
         self._note_hold()
+        if self._is_asked or holder == OPERATOR:
+            self._meddled()
         self._watch.holder(holder, now_ns)
         self._watch.held(why if mode == Mode.HOLD else "", now_ns)
         return self.handle(e.GateUp() if is_up else e.GateDown(why), now_ns)
+
+    def _meddled(self) -> None:
+        """A person may have moved things: where anything stands is not known, nor was it in the try under way."""
+        self._memory.forget()
+        self._machine.handle(e.Stands())
 
     def _note_hold(self) -> None:
         """Remember of the step under way that the gate holds the arm, if it does."""
@@ -162,7 +169,7 @@ class Conductor:
             self._held.add(self._ticked[0])
 
     def moved(self, opening: float, off_home: str = "") -> None:
-        """Take the gripper's opening 0..1 as measured, for the vote may ask for it; and how far the arm is from home."""
+        """Take the gripper's opening 0..1 as measured, for the vote may ask for it; and words for how far home is."""
         self._judge.moved(opening)
         self._off_home = off_home
 
@@ -186,7 +193,7 @@ class Conductor:
     def ticked(self, episode_id: str, step: int, now_ns: int, holder: str = "") -> None:
         """Take a tick of the step clock; a person who holds the arm may hold it still."""
         if self._is_live(episode_id):
-            self._corrected = step if holder == "teleop" else self._corrected
+            self._corrected = step if holder == OPERATOR else self._corrected
             self._judge.ticked(step, now_ns)
             self._watch.stepped(now_ns)
             self._ticked = (step, now_ns)
@@ -204,7 +211,10 @@ class Conductor:
         """Take what an operator says of the episode; nothing is to be done where it means nothing."""
         step, began_ns = self._ticked
         is_over = (now_ns - began_ns) / 1e9 >= WHOLE_S
-        return self.handle(e.Told(key, step if is_over else step - 1), now_ns)
+        commands = self.handle(e.Told(key, step if is_over else step - 1), now_ns)
+        if key == "again" and commands:  # a person puts the scene back
+            self._meddled()
+        return commands
 
     def pulse(self, now_ns: int) -> list[e.Command]:
         """Do what time asks for: unknown answers, a lost policy, the end of a wait."""

@@ -146,6 +146,7 @@ class PracticeMachine:
             self._learnt = event
         if isinstance(event, e.Stands):
             self._stands = event
+            self.state = self.state if event.at_m or self.state.outcome else replace(self.state, stands_m=())
         if isinstance(event, e.Fit):
             self._unfit = event.reason
         elif isinstance(event, e.GateUp):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from armtune_policies.contract import Mode, TaskPair, Verdict
+from armtune_policies.contract import HOLD_REQUESTED, Mode, TaskPair, Verdict
 from armtune_policies.episode import events as e
 from armtune_policies.episode.conductor import Conductor
 from armtune_policies.episode.machine import PracticeMachine
@@ -370,6 +370,24 @@ def test_a_loose_thing_is_carried_elsewhere_and_the_next_try_is_told_where_it_st
     one.handle(e.Begin(), 3 * S)
     one.handle(e.AtHome(), 3 * S)
     assert one.state.phase == READY and one.state.stands_m == (), "somebody may have been there"
+
+
+@pytest.mark.parametrize("meddles", ["hold", "teleop", "again"])
+def test_where_a_person_meddled_nobody_knows_where_it_stands(meddles: str) -> None:
+    one = put_down(Memory({"backward": [np.array([0.3, 0.1, 0.04])]}, carries=True))
+    (way,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Follow)]
+    one.proposed()
+    one.handle(passed(way, 8), S)
+    one.handle(e.AtHome(), S)
+    one.pulse(2 * S)
+    assert one.state.phase == READY and one.state.stands_m
+    if meddles == "again":
+        one.told("again", 2 * S)
+    else:
+        why = (HOLD_REQUESTED,) if meddles == "hold" else ()
+        holder = "teleop" if meddles == "teleop" else ""
+        one.gate(True, Mode.HOLD if why else Mode.RUN, "; ".join(why), holder, 2 * S, why)
+    assert one.state.phase == READY and one.state.stands_m == ()
 
 
 def test_where_the_hand_came_up_empty_it_pushes_before_the_next_try() -> None:
