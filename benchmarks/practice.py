@@ -1,6 +1,6 @@
 """What practice through the ROS graph is worth, seed by seed, on held-out scenes, by true success.
 
-    armtune bench practice task=bin_sort 'seeds=[0,1,2]' steps=10000
+    armtune bench practice task=bin_sort 'seeds=[25,26,27]' steps=5000 reward.folder=models/bin-two
     armtune bench practice task=bin_sort 'seeds=[0]' steps=2000 reward=truth
     armtune bench practice task=bin_sort 'seeds=[0]' steps=10000 noise=pot_pick_place
     armtune bench practice task=bin_sort 'seeds=[0,1]' steps=10000 shift=camera
@@ -8,14 +8,15 @@
 With ``shift`` (camera, object, friction or light) agent and judge are trained on one table, and practise and are
 measured on another: ``offline`` and ``bc`` then show the drop, ``practice`` what is recovered.
 
-Cells: ``bc`` (cloning), ``offline`` (what practice begins with), ``matched`` (offline with as many updates more
-as practice makes) and ``practice``: in lockstep, through every node, judged by the learned reward from images. Nobody
-helps but to lay the scene anew when practice says that it is stuck, counted as ``resets``, and to arm again where the
-gate stopped an arm that pressed against something, counted as ``lifts``. What was counted is read off
-the episode files, over all ``sessions``; where the guard has gone back (``is_reverted``) the policy it went back to is
-what is measured. Each cell is kept in
-``folder`` and as JSON in ``results``; the same command goes on where it was killed. Other words are overrides as of
-``armtune study``; ``experiment.demos=5 offline.updates=200`` makes it small.
+The judge is ``reward.folder`` (docs/reward.md says how to train one); without it, one that is trained on the seed's
+demonstrations alone. Cells: ``bc`` (cloning), ``offline`` (what practice begins with), ``matched`` (as many
+updates more as practice makes) and ``practice``: in lockstep, through every node, judged by the learned reward from
+images. Nobody helps but to lay the scene anew when practice says that it is stuck, counted as ``resets``, and to lift
+the arm home where it does not come there or the gate stopped it as it pressed against something, counted as ``lifts``.
+What was counted is read off the episode files, over all ``sessions``; where the guard has gone back (``is_reverted``)
+the policy it went back to is what is measured. Each cell is kept in ``folder`` and as JSON in ``results``; the same
+command goes on where it was killed. Other words are overrides as of ``armtune study``; ``experiment.demos=5
+offline.updates=200`` makes it small.
 """
 
 from __future__ import annotations
@@ -55,12 +56,14 @@ NAMES = {
     CELL: "after practice",
 }
 DEFAULTS = (
-    "sim.variation=1.0", "experiment.demos=50", "experiment.failures=10", "experiment.recoveries=20", "agent=calql",
-    "agent.critics=2", "agent.hidden=[128,128]", "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true",
-    "agent.resets_optimiser=false", "offline.updates=20000", "camera=sim_wrist",
-    "policy.cameras=[front,wrist]", "recorder.evidence=false",
+    "sim.table=0", "sim.variation=1.0", "sim.looks=0.0", "experiment.demos=10", "experiment.failures=10",
+    "experiment.recoveries=5", "experiment.demo_looks=0.0", "agent=calql", "agent.critics=2", "agent.hidden=[128,128]",
+    "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true", "agent.temperature=0.01", "agent.temperature_lr=1e-3",
+    "agent.resets_optimiser=false", "agent.utd=2", "agent.failures=4", "offline.updates=10000", "policy.aim_m=0.005",
+    "episode.vote_need=3", "episode.vote_window=4", "camera=sim_wrist", "policy.cameras=[front,wrist]",
+    "recorder.evidence=false",
 )  # fmt: skip
-"""Settings that an override may change: those of the first studies (docs/results-before.md), the recipe's actor."""
+"""Settings that an override may change: those of docs/results.md, "What the arm put down, it knows where"."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,15 @@ class Asked:
     def rest(self) -> str:
         """What else was asked for than ``DEFAULTS``, in their names: a cell of other settings is another cell."""
         named = ("task=", "sim.shift=", "reward.noise=")  # by words of their own
-        others = sorted(word for word in self.overrides[len(DEFAULTS) :] if not word.startswith(named))
+        others = sorted(as_shown(word) for word in self.overrides[len(DEFAULTS) :] if not word.startswith(named))
         hashed = f"-{digest(others)[:8]}" if others else ""
         return (f"-of-{self.episodes}" if self.episodes != EPISODES else "") + hashed
+
+
+def as_shown(override: str) -> str:
+    """Return an override as another machine can read it: of a folder's path, what it is called."""
+    key, _, value = override.partition("=")
+    return f"{key}={Path(value).name}" if key.endswith("folder") else override
 
 
 def read(arguments: Sequence[str]) -> Asked:
@@ -191,7 +200,7 @@ def _keep(asked: Asked, learning: Learning, cell: str, seed: int, made: dict[str
     """Write a cell as JSON that can be committed: what it found, how, and with which versions."""
     versions = {name: version(name) for name in ("mujoco", "onnxruntime", "numpy", "torch")}
     about = {"date": date.today().isoformat(), "python": platform.python_version(), "versions": versions}
-    settings = {"steps": asked.steps, "overrides": list(asked.overrides)}
+    settings = {"steps": asked.steps, "overrides": [as_shown(word) for word in asked.overrides]}
     task = learning.config.task.name
     table = f"{task}-shifted-{asked.shift}" if asked.shift else task
     name = (

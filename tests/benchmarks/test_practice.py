@@ -29,6 +29,7 @@ def test_cells_of_other_settings_are_kept_under_other_names() -> None:
     assert plain.rest == ""
     names = {read(["task=drawer", *more]).rest for more in (["agent.batch=64"], ["agent.batch=32"], ["episodes=5"])}
     assert len(names) == 3 and "-of-5" in names
+    assert read(["reward.folder=/here/two"]).rest == read(["reward.folder=/elsewhere/two"]).rest != ""
     assert read(["agent.batch=64", "offline.updates=7"]).rest == read(["offline.updates=7", "agent.batch=64"]).rest
 
 

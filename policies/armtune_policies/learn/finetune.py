@@ -115,6 +115,11 @@ class PracticeParams(Checked):
         return Rules(self.max_failures, *helps, self.scatter, self.carries)
 
     @property
+    def named(self) -> dict[str, Any]:
+        """What names a practice: all settings, but ``carries`` only where it does, for older practice has none."""
+        return {name: value for name, value in asdict(self).items() if name != "carries" or value}
+
+    @property
     def rows(self) -> int:
         """Rows of replay that a run can fill: an episode that failed, at the earliest by a stall, keeps one more than
         its steps, and the last one may run over."""

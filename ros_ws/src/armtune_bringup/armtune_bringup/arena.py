@@ -61,12 +61,17 @@ class SimArena:
         return self.env.gated.lifts
 
     def nudge(self, seed: int, move: Move = "nudge") -> bool:
-        """Bring elsewhere what the last episode failed at or put down, if it is known how; see ``Memory.route``."""
-        for _ in range(2):  # where a hand came up empty it pushes
+        """Bring elsewhere what the last episode failed at or put down, if it is known how; see ``Memory.route``.
+
+        Return whether the arm moved for it, a hand that came up empty included.
+        """
+        for tried in range(2):  # where a hand came up empty it pushes
             legs = self._memory.route(self.env.direction, seed, move)
-            if legs is None or self._memory.followed(self.env.gated.follow(legs)):
+            if legs is None:
+                return tried > 0
+            if self._memory.followed(self.env.gated.follow(legs)):
                 break
-        return legs is not None
+        return True
 
     def step(self, action: Floats) -> tuple[Moment, Floats]:
         """Propose an action (7,) in -1..1; return what is seen a period later and what was allowed of it."""

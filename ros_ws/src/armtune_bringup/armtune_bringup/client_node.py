@@ -99,7 +99,7 @@ class Client(Node):
         return self._ask(ClearLatch, topics.CLEAR, ClearLatch.Request(name=latch))
 
     def reset_world(self, seed: int, direction: str) -> None:
-        """Simulation only: lay a seed's scene, ``direction`` to be done; blank: lift the arm home, objects as they are."""
+        """Simulation only: lay a seed's scene, ``direction`` to be done; blank: lift the arm home, and that alone."""
         if why := self._ask(ResetWorld, topics.RESET_WORLD, ResetWorld.Request(seed=seed, direction=direction)):
             raise ConfigError(f"the world was not reset: {why}")
 

@@ -132,11 +132,10 @@ def _digest(pretrained: str, params: AgentParams, practised: PracticeParams, gri
     """Name a practice; a longer one is the same, gone on with."""
     from armtune_policies.learn.settings import named_by
 
-    settings = asdict(practised)
+    settings = practised.named
     del settings["steps"]
-    for name in ("scatter", "carries"):  # a practice that was begun before there was one goes on
-        if not settings[name]:
-            del settings[name]
+    if not settings["scatter"]:  # a practice that was begun before there was one goes on
+        del settings["scatter"]
     return digest([pretrained, named_by(params), settings, grip_steps])
 
 

@@ -121,7 +121,7 @@ class SeedStudy:
             "bc": [named_by(self._bc_params), self.offline.updates],
             "offline": [self._named],
             "control": [self._named, self.control_updates],
-            "online": [named_by(self.params), self.offline.updates, asdict(self.practice)],
+            "online": [named_by(self.params), self.offline.updates, self.practice.named],
         }
         return read[name]
 
