@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
 
 from armtune_bringup.agents import pretrain_agent, read_overrides
 from armtune_bringup.compose import compose
 from armtune_bringup.spec import NodeSpec
 from armtune_bringup.stages import collect_demos
-from armtune_bringup.study.lockstep import practised
+from armtune_bringup.study.lockstep import helped, practised
 from armtune_bringup.study.practised import caught_up
+from armtune_interfaces.msg import EpisodeState
+from armtune_interfaces.srv import InjectFault
+from armtune_policies.contract import topics
 from armtune_policies.episode.counted import counted, minutes
 from armtune_policies.episode.course import Counts
 from armtune_policies.store.episode_reader import list_episodes, read_episode
+from armtune_policies.store.nouns import ARM, HOMING, PAUSED
 from armtune_runtime.practising import KeptCounts
+from armtune_safety import managed_node as ros
 from fixtures.tiny_models import tiny_models
 from harness import own_domain
 
@@ -46,10 +55,10 @@ def practise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     with own_domain() as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
 
-        def start(name: str, steps: int = STEPS, **told: Any) -> Any:
+        def start(name: str, steps: int = STEPS, *words: str, **told: Any) -> Any:
             run = [f"experiment.folder={tmp_path}", f"experiment.name={name}", f"experiment.demos_folder={demos}"]
             models = [f"policy.folder={policy}", f"reward.folder={tmp_path / 'models' / 'reward'}"]
-            config = compose([*CONFIG, *run, *models, "learner.recipe=online", "reward.threshold=0.999"])
+            config = compose([*CONFIG, *run, *models, "learner.recipe=online", "reward.threshold=0.999", *words])
             practised(config, steps, **told)
             return config
 
@@ -78,6 +87,33 @@ def hides_truth(row: NodeSpec) -> NodeSpec:
     return replace(row, remaps=(*row.remaps, ("sim/truth", "hidden/truth"))) if row.name == "sim_node" else row
 
 
+@contextmanager
+def walled(domain_id: int) -> Iterator[None]:
+    """Put a wall in the arm's way as it goes home after its second episode, until practice asks to free it."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain_id)
+    node = rclpy.create_node("waller", namespace="wx250s", context=context)
+    client, executor = node.create_client(InjectFault, topics.INJECT_FAULT), SingleThreadedExecutor(context=context)
+    put: list[Any] = []
+
+    def on_state(state: EpisodeState) -> None:
+        on = {(HOMING, ""): True, (PAUSED, ARM): False}.get((state.phase, state.waits_for))
+        if state.index == 1 and on is (not put):
+            put.append(client.call_async(InjectFault.Request(name="arm.wall", on=on, value=0.0)))
+
+    node.create_subscription(EpisodeState, topics.EPISODE_STATE, on_state, ros.LATCHED_QOS)
+    executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin)
+    spinning.start()
+    try:
+        yield
+        assert len(put) == 2 and all(call.result().done for call in put)
+    finally:
+        executor.shutdown()
+        spinning.join()
+        rclpy.try_shutdown(context=context)
+
+
 def kills_learner(run: Path) -> Callable[[Counts, int, float], None]:
     """Kill the run's learner process once, when its second episode ended."""
 
@@ -97,6 +133,13 @@ def is_learner(path: Path, run: Path) -> bool:
     except OSError:
         return False
     return b"armtune_policies.learn.process" in words and f'"{run}"'.encode() in words
+
+
+@pytest.mark.fault("F52")
+def test_arm_that_is_caught_on_its_way_home_is_lifted_there_and_practice_goes_on(practise: Any, tmp_path: Path) -> None:
+    practise("walled", STEPS, "sim.faults=true", "episode.home_s=2.0", judge=walled)
+    assert helped(tmp_path / "walled")["lifts"] == 1
+    assert KeptCounts(tmp_path / "walled").counts.steps >= STEPS
 
 
 @pytest.mark.fault("F29")
