@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from armtune_policies.episode.places import demonstrated
 from armtune_policies.learn.settings import anywhere, named_by
 from armtune_policies.runtime.policy import Policy
 from armtune_policies.store.edits import kept_paths
+from armtune_policies.store.episode_reader import read_episode
 from armtune_policies.store.manifest import MANIFEST, load_manifest, training_folder
 from armtune_runtime.settings import ONLINE
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from armtune_policies.learn.online import OnlineLearner
 
 CELL = "practice"
+MARKS = (2_000, 5_000)
+"""Steps of practice after which what had been learnt is measured, too."""
 
 
 class PractisedStudy(SeedStudy):
@@ -74,15 +77,23 @@ class PractisedStudy(SeedStudy):
         row = {**as_row(counts), **counted(run), "robot_minutes": robot_minutes, "sessions": sessions}
         row |= {"steps_learnt": learner.paid.steps, "practice_updates": learner.paid.updates}
         row |= {"updates": learner.agent.updates, "reverts": learner.guard.reverts}
-        return {**row, "is_reverted": learner.guard.is_reverted, "success": self._after(config, learner)}
+        at = [mark for mark in MARKS if mark < self.practice.steps]
+        rates = [{"steps": steps, "success": self._rated(config, head)} for steps, head in standing(run, at)]
+        after = self._after(config, learner)
+        rates.append({"steps": row["steps"], "success": after})
+        return {**row, "is_reverted": learner.guard.is_reverted, "success": after, "curve": rates}
 
     def _after(self, config: Config, learner: OnlineLearner) -> dict[str, list[int]]:
         """Measure what practice would go on with: the agent, or what the guard has gone back to."""
         if not learner.guard.is_reverted:
             return self._measured(learner.agent, self.sizes.episodes)
+        return self._rated(config, Path(learner.guard.reference.folder))
+
+    def _rated(self, config: Config, folder: Path) -> dict[str, list[int]]:
+        """Measure a head of the run, or the policy that it began with."""
         policy = Policy.load(Path(config.policy.folder), config.policy.action, config.policy.observation)
-        if Path(config.policy.folder).resolve() != Path(learner.guard.reference.folder):
-            policy = policy.with_head(Path(learner.guard.reference.folder))
+        if Path(config.policy.folder).resolve() != folder.resolve():
+            policy = policy.with_head(folder)
         sized = replace(config, experiment=replace(config.experiment, evaluations=self.sizes.episodes))
         found = evaluate_policy(sized, policy)
         return {direction: [one.successes, one.count] for direction, one in found.items()}
@@ -135,6 +146,23 @@ class PractisedStudy(SeedStudy):
             judging = Judging(config)
             train(judging, labelled(judging, demos, with_practice=False), self.on_step)
         return folder
+
+
+def standing(run: Path, marks: Sequence[int]) -> list[tuple[int, Path]]:
+    """Return for each mark after how many control steps it was passed, and the head that was learnt by then.
+
+    Marks that were not passed, or by when nothing was learnt, are left out. Heads are called by how many episodes they
+    learnt from (``learn.online_pupil``).
+    """
+    heads = {int(path.name[5:]): path for path in (run / "models").glob("head-*") if (path / MANIFEST).is_file()}
+    found, left, steps = [], sorted(marks), 0
+    for number, path in enumerate(kept_paths(run), 1):
+        steps += read_episode(path).steps
+        while left and steps >= left[0]:
+            left.pop(0)
+            if known := [at for at in heads if at <= number]:
+                found.append((steps, heads[max(known)]))
+    return found
 
 
 def caught_up(config: Config, run: Path, on_step: OnStep) -> OnlineLearner:
