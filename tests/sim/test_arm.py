@@ -100,6 +100,19 @@ def test_arm_is_lifted_home_as_by_a_hand_and_the_objects_stay(arm: Arm) -> None:
         np.testing.assert_array_equal(pose, poses[name])
 
 
+def test_hand_that_was_told_to_shut_is_not_told_to_leap_when_the_arm_was_lifted(arm: Arm) -> None:
+    setpoint = arm.world.joints_measured()
+    beat(arm, setpoint)
+    for _ in range(40):
+        setpoint[-1] = max(setpoint[-1] - 0.03, 0.0)
+        beat(arm, setpoint)
+    assert setpoint[-1] == 0.0
+    arm.reset(0, None, gap_ns=TICK_NS)
+    for _ in range(20):  # the gate goes on with what it had told the hand, and the arm where it is
+        beat(arm, np.append(arm.world.joints_measured()[:-1], setpoint[-1]))
+    assert arm.follower.refused == 0 and not arm.follower.holds
+
+
 def test_ticks_that_are_long_overdue_are_skipped_and_counted_when_the_process_slept(arm: Arm) -> None:
     beat(arm)
     before = arm.ticks

@@ -112,7 +112,7 @@ class Follower:
         return self._last
 
     def hold(self, here: Array, now_ns: int) -> None:
-        """Hold at ``here`` (dof + 1,) until a setpoint comes: in silence, and in a new scene."""
+        """Hold at ``here`` (dof + 1,) until a setpoint comes."""
         self._last, self._since_ns, self._spare_ns, self.holds = here.copy(), now_ns, float(JITTER_NS), True
 
     def hold_last(self) -> Array:

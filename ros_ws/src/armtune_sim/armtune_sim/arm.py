@@ -109,9 +109,9 @@ class Arm:
             self.world.lift_home() if direction is None else self.world.reset(seed, direction)
             self._offset_ns = now_ns - self.world.time_ns
             here = self.world.joints_measured()
-            self.follower.hold(here, self._control_ns())
+            held = self.follower.hold_here(here, self._control_ns())  # the gate goes on with the hand as it was told
             if self._log:
-                self._log.tick(self.now_ns, "reset", here, here)
+                self._log.tick(self.now_ns, "reset", held, here)
 
     def inject(self, name: str, on: bool, value: float) -> str:
         """Put the wall ``value`` metres ahead (see ``Wall.put``), or take it away; return "" or why not."""
