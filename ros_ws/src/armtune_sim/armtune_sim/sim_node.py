@@ -115,7 +115,7 @@ class SimNode(ManagedNode):
 
     def _on_reset(self, request: ResetWorld.Request, answer: ResetWorld.Response) -> ResetWorld.Response:
         if request.direction not in (*DIRECTIONS, ""):
-            answer.reason = f"direction: expected forward or backward, or blank to lift the arm home; got {request.direction!r}"
+            answer.reason = f"direction: expected forward or backward, or blank; got {request.direction!r}"
             return answer
         self._arm.reset(request.seed, request.direction or None, self._period_ticks * TICK_NS)
         answer.done = True
