@@ -5,7 +5,7 @@ Each method takes what arrived and the steady time, and returns what is to be do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -69,7 +69,7 @@ class Conductor:
         self._ticked = (-1, 0)
         self._has_pushed, self._seen_back, self._nudge = False, "", e.Nudge("forward", 0)
         self._is_asked = self._was_asked = self._is_held = False
-        self._off_home = ""
+        self._off_home: Callable[[], str] = str
         self._held: set[int] = set()
         self._waits_for_sight = waits_for_sight
 
@@ -168,8 +168,8 @@ class Conductor:
         if self._is_held:
             self._held.add(self._ticked[0])
 
-    def moved(self, opening: float, off_home: str = "") -> None:
-        """Take the gripper's opening 0..1 as measured, for the vote may ask for it; and words for how far home is."""
+    def moved(self, opening: float, off_home: Callable[[], str] = str) -> None:
+        """Take the gripper's opening 0..1 as measured, for the vote may ask for it; and who says how far home is."""
         self._judge.moved(opening)
         self._off_home = off_home
 
@@ -234,7 +234,7 @@ class Conductor:
                 commands += self.handle(e.Lost(lost), now_ns)
         elif self._due_ns is not None and now_ns >= self._due_ns:
             self._due_ns = None
-            late = e.HomeFailed(f"home was not reached in {self._params.home_s} s{self._off_home}; look, then resume")
+            late = e.HomeFailed(f"home was not reached in {self._params.home_s} s{self._off_home()}; look, then resume")
             commands += self.handle(late if self.state.phase == HOMING else e.Elapsed(), now_ns)
         return commands
 

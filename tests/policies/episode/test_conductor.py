@@ -357,13 +357,19 @@ def passed(way: e.Follow, count: int) -> e.Nudged:
     return e.Nudged(passed=tuple((*leg.at_m, 0.0, 0.0, 0.0, max(leg.opening, 0.3)) for leg in way.legs[:count]))
 
 
-def test_a_loose_thing_is_carried_elsewhere_and_the_next_try_is_told_where_it_stands() -> None:
+def carried() -> tuple[Conductor, e.Follow]:
+    """Return practice that carried elsewhere what its first try put down and is ready for the next; and the way."""
     one = put_down(Memory({"backward": [np.array([0.3, 0.1, 0.04])]}, carries=True))
     (way,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Follow)]
     one.proposed()
     one.handle(passed(way, 8), S)
     one.handle(e.AtHome(), S)
     one.pulse(2 * S)
+    return one, way
+
+
+def test_a_loose_thing_is_carried_elsewhere_and_the_next_try_is_told_where_it_stands() -> None:
+    one, way = carried()
     assert (one.state.phase, one.state.direction, one.counts.scatters) == (READY, "backward", 1)
     assert np.allclose(one.state.stands_m, [0.3, 0.1], atol=0.011) and one.state.stands_m == way.legs[5].at_m[:2]
     one.handle(e.Cancel("enough"), 2 * S)
@@ -374,12 +380,7 @@ def test_a_loose_thing_is_carried_elsewhere_and_the_next_try_is_told_where_it_st
 
 @pytest.mark.parametrize("meddles", ["hold", "teleop", "again"])
 def test_where_a_person_meddled_nobody_knows_where_it_stands(meddles: str) -> None:
-    one = put_down(Memory({"backward": [np.array([0.3, 0.1, 0.04])]}, carries=True))
-    (way,) = [c for c in one.handle(e.AtHome(), S) if isinstance(c, e.Follow)]
-    one.proposed()
-    one.handle(passed(way, 8), S)
-    one.handle(e.AtHome(), S)
-    one.pulse(2 * S)
+    one, _ = carried()
     assert one.state.phase == READY and one.state.stands_m
     if meddles == "again":
         one.told("again", 2 * S)

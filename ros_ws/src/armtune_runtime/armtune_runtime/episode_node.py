@@ -131,7 +131,7 @@ class EpisodeNode(ros.ManagedNode):
 
     def _on_joints(self, joints: JointState) -> None:
         self._joints, measured = joints, self._motions.joints(joints.name, joints.position)
-        self._conductor.moved(float(measured[-1]), self._motions.off_home(measured))
+        self._conductor.moved(float(measured[-1]), partial(self._motions.off_home, measured))
         if self._is_active and self._conductor.state.phase == nouns.HOMING and not self._lockstep:
             self._handle(e.AtHome()) if self._motions.is_home(measured) else self._desk.want(HOME)
         self._answer_tick()
