@@ -32,6 +32,13 @@ def test_arm_is_not_home_when_a_joint_or_the_gripper_is_far_or_missing(positions
     assert not one.is_home(one.joints(NAMES, positions))
 
 
+def test_joint_that_is_farthest_from_home_is_named() -> None:
+    measured = np.array([*ROBOT.home_rad, 0.25])
+    measured[1] += 0.3
+    said = motions().off_home(measured)
+    assert f"{ROBOT.joints[1]} is 0.30 rad off" in said and f"0.25 open, expected {ROBOT.home_gripper:g}" in said
+
+
 def test_hand_opens_where_it_is_then_the_arm_goes_home_by_numbered_joint_targets() -> None:
     one = motions()
     first = one.proposal("", 7, 3, one.joints(NAMES, AWAY))
