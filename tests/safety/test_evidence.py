@@ -12,7 +12,7 @@ from gate_rig import BOOT, TICK_S, Rig, gate_params
 from armtune_policies.contract import Kind, ManualClock, Mode
 from armtune_safety import limits
 from armtune_safety.controller import Controller
-from armtune_safety.failsafe import FROZEN, MOVED, SINGULAR, UNSTEADY, WALL
+from armtune_safety.failsafe import FROZEN, LOST, MOVED, SINGULAR, UNSTEADY, WALL
 from armtune_safety.gate import Gate
 from armtune_safety.kinematics import Kinematics
 
@@ -202,6 +202,42 @@ def test_arm_holds_where_it_is_when_it_is_told_on_and_on_but_blocked(rig: Rig) -
     rig.q = wall
     rig.sense()
     assert any(rig.period(STILL).mode is not Mode.HOLD for _ in range(6)), "it goes on by itself once it is free"
+
+
+TWISTED_RAD = (-0.158, -0.092, 1.062, -2.338, 1.199, 0.377)
+"""Joints from which the straight way home leaves the cone of orientations."""
+
+
+def test_arm_lifted_home_from_where_the_setpoint_has_no_way_is_cleared_by_a_person(rig: Rig) -> None:
+    home = rig.q.copy()
+    rig.q = np.array([*TWISTED_RAD, 1.0])
+    rig.alive()
+    rig.armed()
+    rig.period(STILL)
+    rig.stuck_at = home
+    rig.alive()
+    for _ in range(100):
+        away = rig.gate.setpoint(TICK_S)
+    assert rig.gate.state().latches == (LOST,) and np.abs(away - home).max() > 2.0, "by itself it never goes there"
+    assert rig.gate.clear(LOST) == ""
+    assert rig.gate.setpoint(TICK_S) == pytest.approx(home, abs=1e-9)
+    rig.alive()
+    rig.gate.on_supervisor()
+    assert rig.gate.arm(BOOT) == ""
+
+
+def test_setpoint_meets_no_arm_that_is_not_heard(rig: Rig) -> None:
+    home = rig.q.copy()
+    rig.q = np.array([*TWISTED_RAD, 1.0])
+    rig.alive()
+    rig.armed()
+    rig.period(STILL)
+    rig.stuck_at = home
+    rig.alive()
+    assert rig.gate.state().latches == (LOST,)
+    rig.clock.advance(1.0)
+    assert rig.gate.clear(LOST) == f"{LOST}: still so"
+    assert np.abs(rig.gate.setpoint(TICK_S) - home).max() > 2.0
 
 
 def test_setpoint_starts_at_the_arm_when_another_controller_has_it(rig: Rig) -> None:

@@ -78,6 +78,10 @@ def density(mean: Vector, log_std: Vector, raw: Vector) -> float:
     return total
 
 
+def squared_gap(mean: Vector, wanted: Vector) -> float:
+    return sum((m - a) ** 2 for m, a in zip(mean, wanted)) / len(mean)
+
+
 def imitation_density(mean: Vector, log_std: Vector, action: Sequence[float]) -> float:
     return density(mean, log_std, [math.atanh(min(max(a, -0.99), 0.99)) for a in action])
 
@@ -112,7 +116,7 @@ class Slow:
     # recipes
 
     def bc(self) -> dict[str, float]:
-        total = sum(self.b["imitate"][i] * -imitation_density(*self.policies[i], self.b["expert"][i])
+        total = sum(self.b["imitate"][i] * squared_gap([math.tanh(m) for m in self.policies[i][0]], self.b["expert"][i])
                     for i in self.rows)  # fmt: skip
         return {"actor": total / max(sum(self.b["imitate"]), 1.0)}
 
@@ -204,8 +208,8 @@ class Slow:
             q = min(qs) if self.p.actor_q == "min" else sum(qs) / len(qs)
             total += (alpha * log_pis[i] - q) / count
             size += sum(abs(v) for v in qs) / len(qs) / count
-            error = sum((m - a) ** 2 for m, a in zip(means[i], self.b["expert"][i])) / len(means[i])
-            clone += self.b["imitate"][i] * error / max(sum(self.b["imitate"]), 1.0)
+            clone += self.b["imitate"][i] * squared_gap(means[i], self.b["expert"][i])
+        clone /= max(sum(self.b["imitate"]), 1.0)
         if self.p.bc_weight == 0.0:
             return total
         rate = self.p.scale_rate

@@ -94,4 +94,4 @@ def test_an_actor_that_decays_learns_what_was_meant_and_not_how_the_demonstrator
         return float(np.sqrt(np.mean((agent.act(new).numpy() - clean[200:]) ** 2)))
 
     by_heart, decaying = off(0.0), off(recipe_params("bc").actor_decay)
-    assert decaying < 0.7 * by_heart, (decaying, by_heart)
+    assert decaying < 0.8 * by_heart, (decaying, by_heart)

@@ -83,13 +83,15 @@ class Arm:
         self.tracking_rad = rotations.angle_rad(self.told.rotation, self.measured.rotation)
         return ""
 
-    def meet(self, always: bool = False) -> None:
-        """If the resting setpoint is far from the arm, put it where the arm is."""
+    def meet(self, always: bool = False) -> bool:
+        """If the resting setpoint is far from the arm, put it where the arm is; return whether it was."""
         apart = np.max(np.abs(self.motion.position - self.joints.position)[: self._dof])
         resting = np.max(np.abs(self.motion.velocity)) < 1e-3
-        if always or (resting and apart > self._safety.first_command_rad):
+        if does := bool(always or (resting and apart > self._safety.first_command_rad)):
             self.motion.restart(self.joints.position)
             self._told = self.target = self.measured
+            self.tracking_m = self.tracking_rad = 0.0
+        return does
 
     def lose(self) -> None:
         """The controller has held by itself meanwhile, or is another: start anew where the next joint state is."""

@@ -84,6 +84,10 @@ class Evidence:
         elif self._lost_since_ns is None:
             self._lost_since_ns = now_ns
 
+    def met(self) -> None:
+        """The setpoint was put where the arm is."""
+        self._lost_since_ns = None
+
     def no_joints(self) -> None:
         """A joint state that had to be refused: the unbroken run of good ones is over."""
         self._heard_ns = _NEVER_NS

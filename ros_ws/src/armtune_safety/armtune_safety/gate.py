@@ -184,6 +184,10 @@ class Gate:
         if latch not in self._latched:
             return f"no latch {latch!r}; latched: {', '.join(sorted(self._latched)) or 'none'}"
         left = self._ask(self._latched - {latch}, arming=True).latches
+        if latch == failsafe.LOST and left == {latch} and self._arm.meet():
+            # Lifted by hand, the arm may be where the setpoint has no way to; nothing else ails, and a person looks.
+            self._evidence.met()
+            left = self._ask(self._latched - {latch}, arming=True).latches
         if latch in left:
             return f"{latch}: still so"
         self._latched = left
