@@ -208,7 +208,8 @@ TWISTED_RAD = (-0.158, -0.092, 1.062, -2.338, 1.199, 0.377)
 """Joints from which the straight way home leaves the cone of orientations."""
 
 
-def test_arm_lifted_home_from_where_the_setpoint_has_no_way_is_cleared_by_a_person(rig: Rig) -> None:
+def lifted_home(rig: Rig) -> np.ndarray:
+    """Twist the arm, arm it, and put it home by hand, until the gate stops; return home."""
     home = rig.q.copy()
     rig.q = np.array([*TWISTED_RAD, 1.0])
     rig.alive()
@@ -216,6 +217,11 @@ def test_arm_lifted_home_from_where_the_setpoint_has_no_way_is_cleared_by_a_pers
     rig.period(STILL)
     rig.stuck_at = home
     rig.alive()
+    return home
+
+
+def test_arm_lifted_home_from_where_the_setpoint_has_no_way_is_cleared_by_a_person(rig: Rig) -> None:
+    home = lifted_home(rig)
     for _ in range(100):
         away = rig.gate.setpoint(TICK_S)
     assert rig.gate.state().latches == (LOST,) and np.abs(away - home).max() > 2.0, "by itself it never goes there"
@@ -227,13 +233,7 @@ def test_arm_lifted_home_from_where_the_setpoint_has_no_way_is_cleared_by_a_pers
 
 
 def test_setpoint_meets_no_arm_that_is_not_heard(rig: Rig) -> None:
-    home = rig.q.copy()
-    rig.q = np.array([*TWISTED_RAD, 1.0])
-    rig.alive()
-    rig.armed()
-    rig.period(STILL)
-    rig.stuck_at = home
-    rig.alive()
+    home = lifted_home(rig)
     assert rig.gate.state().latches == (LOST,)
     rig.clock.advance(1.0)
     assert rig.gate.clear(LOST) == f"{LOST}: still so"
