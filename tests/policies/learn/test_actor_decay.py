@@ -80,7 +80,7 @@ def test_an_actor_that_decays_learns_what_was_meant_and_not_how_the_demonstrator
     def off(decay: float) -> float:
         """Train on the first 200 rows; return how far off [rms] it is in the others."""
         agent = make("bc", actor_decay=decay, hidden=(64, 64), projection=64)
-        for _ in range(1500):
+        for _ in range(3000):
             rows = rng.integers(200, size=64)
             seen = Seen(torch.from_numpy(state[rows]), torch.zeros(64, dtype=torch.int64))
             one = batch(0, rows=64)._replace(
@@ -94,4 +94,4 @@ def test_an_actor_that_decays_learns_what_was_meant_and_not_how_the_demonstrator
         return float(np.sqrt(np.mean((agent.act(new).numpy() - clean[200:]) ** 2)))
 
     by_heart, decaying = off(0.0), off(recipe_params("bc").actor_decay)
-    assert decaying < 0.8 * by_heart, (decaying, by_heart)
+    assert decaying < 0.7 * by_heart, (decaying, by_heart)
