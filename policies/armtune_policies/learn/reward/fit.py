@@ -29,6 +29,7 @@ from armtune_policies.reward.frameset import FrameSet
 from armtune_policies.reward.metrics import VoteRule, by_question, worst
 
 from .background import Background
+from .ensemble import apart
 from .judge import Asked, Familiarity, Served
 
 BATCH = 128
@@ -49,6 +50,9 @@ class FitParams(Checked):
     shift_px: int = num(4, low=0, high=16, doc="longest random shift of an image")
     light: float = num(0.4, low=0.0, high=1.0, doc="strength of random brightness and colour")
     held_out: float = num(0.2, low=0.05, high=0.5, doc="part of the episodes of each kind kept for calibration")
+    members: int = num(
+        1, low=1, high=16, doc="students that learn apart; their mean answers, in as many times the time"
+    )
 
 
 @dataclass(frozen=True)
@@ -159,8 +163,8 @@ def fit(
         rows = batches.draw(rng)
         images = [_shaken(part, params, rng) for part in train.pictures(rows).values()]
         with torch.autocast("cpu", torch.bfloat16):
-            logits = net.logits(images, said[train.question[rows]])
-        return nn.functional.binary_cross_entropy_with_logits(logits.float(), target[rows])
+            logits = apart(net, images, said[train.question[rows]]).float()
+        return nn.functional.binary_cross_entropy_with_logits(logits, target[rows].expand_as(logits))
 
     begun = fingerprint(
         *train.images.values(), train.frame, train.question, train.is_success, target, said, *net.state_dict().values()

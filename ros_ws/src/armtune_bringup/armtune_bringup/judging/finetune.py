@@ -39,6 +39,10 @@ def finetune(judging: Judging, frames: FrameSet, model: Path, tune: str, device:
 
     if tune not in TUNES:
         raise ConfigError(f"tune: expected one of {', '.join(TUNES)}, got {tune!r}")
+    if (members := judging.fit_params.members) != 1:
+        raise ConfigError(
+            f"fit.members: expected 1 with a model out of a folder, got {members}; students only are made"
+        )
     config, seed = judging.config, judging.config.experiment.seed
     seed_everything(seed)
     asked = load_judge(model)(model, config.policy.observation, *(("lora",) if tune == "lora" else ()))

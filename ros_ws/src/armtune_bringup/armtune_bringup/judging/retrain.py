@@ -92,17 +92,17 @@ def _further(judging: Judging, old: RewardModel, train: FrameSet, held: FrameSet
 
     from armtune_policies.learn.export import weights
     from armtune_policies.learn.networks import seed_everything
+    from armtune_policies.learn.reward.ensemble import members_of, restored
     from armtune_policies.learn.reward.fit import fit
     from armtune_policies.learn.reward.judge import Asked
-    from armtune_policies.learn.reward.student import Student
 
     config, seed = judging.config, judging.config.experiment.seed
     begun = Path(config.reward.folder) / WEIGHTS
     if not begun.is_file():
         raise ConfigError(f"{begun}: no such file; a judge to retrain is one that armtune reward train made")
     seed_everything(seed)
-    student = Student(config.policy.observation)
-    student.load_state_dict(load_file(begun))
+    student = restored(config.policy.observation, load_file(begun))
+    judging = replace(judging, fit={**judging.fit, "members": len(members_of(student))})
     fitted = fit(
         Asked(student, old.sentences), train, held, judging.fit_params, judging.calibration, seed,
         on_progress=lambda p: on_step("student", p.step, p.updates), rule=rule_of(config),

@@ -51,9 +51,9 @@ def train(
     """
     from armtune_policies.learn.export import weights
     from armtune_policies.learn.networks import seed_everything
+    from armtune_policies.learn.reward.ensemble import students
     from armtune_policies.learn.reward.fit import fit, split
     from armtune_policies.learn.reward.judge import Asked
-    from armtune_policies.learn.reward.student import Student
     from armtune_policies.learn.sentences import embed
 
     config, seed = judging.config, judging.config.experiment.seed
@@ -68,7 +68,7 @@ def train(
     seed_everything(seed)
     # of another name where there is a teacher, so that a training by labels does not stand in its way
     checkpoint = folder.with_name(f"{folder.name}{of and f'-of-{of}'}.training.safetensors")
-    student = Student(config.policy.observation)
+    student = students(config.policy.observation, judging.fit_params.members)
     fitted = fit(
         Asked(student, known), learnt, held, judging.fit_params, judging.calibration, seed, targets, checkpoint,
         lambda p: on_step("student", p.step, p.updates), rule_of(config),
