@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,8 @@ def test_a_model_of_ones_own_becomes_a_judge_with_a_card_and_one_that_cannot_be_
     def tuned(folder: Path) -> Manifest:
         return finetune(config, frames, folder, "small", "cpu", lambda what, *_: told.append(what))
 
+    with pytest.raises(ConfigError, match=r"fit\.members: expected 1 with a model out of a folder, got 2"):
+        finetune(replace(config, fit={**config.fit, "members": 2}), frames, tmp_path, "small", "cpu", lambda *_: None)
     with pytest.raises(ModelError, match="reward_node cannot serve them"):
         tuned(tiny_judges.qwen(tmp_path / "qwen"))
     assert not told and not list(tmp_path.glob("judge*"))
