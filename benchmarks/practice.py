@@ -1,6 +1,6 @@
 """What practice through the ROS graph is worth, seed by seed, on held-out scenes, by true success.
 
-    armtune bench practice task=bin_sort 'seeds=[25,26,27]' steps=5000 reward.folder=models/bin-two
+    armtune bench practice task=bin_sort 'seeds=[25,26,27]' steps=10000
     armtune bench practice task=bin_sort 'seeds=[0]' steps=2000 reward=truth
     armtune bench practice task=bin_sort 'seeds=[0]' steps=10000 noise=pot_pick_place
     armtune bench practice task=bin_sort 'seeds=[0,1]' steps=10000 shift=camera
@@ -8,14 +8,15 @@
 With ``shift`` (camera, object, friction or light) agent and judge are trained on one table, and practise and are
 measured on another: ``offline`` and ``bc`` then show the drop, ``practice`` what is recovered.
 
-The judge is ``reward.folder`` (docs/reward.md says how to train one); without it, one that is trained on the seed's
-demonstrations alone. Cells: ``bc`` (cloning), ``offline`` (what practice begins with), ``matched`` (as many
-updates more as practice makes) and ``practice``: in lockstep, through every node, judged by the learned reward from
-images. Nobody helps but to lay the scene anew when practice says that it is stuck, counted as ``resets``, and to lift
-the arm home where it does not come there or the gate stopped it as it pressed against something, counted as ``lifts``.
-What was counted is read off the episode files, over all ``sessions``; where the guard has gone back (``is_reverted``)
-the policy it went back to is what is measured. Each cell is kept in ``folder`` and as JSON in ``results``; the same
-command goes on where it was killed. Other words are overrides as of ``armtune study``; ``experiment.demos=5
+The judge is the one that comes along for the task, or ``reward.folder`` (docs/reward.md says how to train one) with its
+``reward.threshold`` and ``episode.vote_*``; where neither is there, one is trained on the seed's demonstrations alone.
+Cells: ``bc`` (cloning), ``offline`` (what practice begins with), ``matched`` (as many updates more as practice makes)
+and ``practice``: in lockstep, through every node, judged by the learned reward from images. Nobody helps but to lay
+the scene anew when practice says that it is stuck, counted as ``resets``, and to lift the arm home where it does not
+come there or the gate stopped it as it pressed against something, counted as ``lifts``. What was counted is read off
+the episode files, over all ``sessions``; where the guard has gone back (``is_reverted``) the policy it went back to is
+what is measured. Each cell is kept in ``folder`` and as JSON in ``results``; the same command goes on where it was
+killed. Other words are overrides as of ``armtune study``; ``experiment.demos=5
 offline.updates=200`` makes it small.
 """
 
@@ -55,15 +56,24 @@ NAMES = {
     "matched": "offline, as many updates more",
     CELL: "after practice",
 }
-DEFAULTS = (
+COMMON = (
     "sim.table=0", "sim.variation=1.0", "sim.looks=0.0", "experiment.demos=10", "experiment.failures=10",
-    "experiment.recoveries=5", "experiment.demo_looks=0.0", "agent=calql", "agent.critics=2", "agent.hidden=[128,128]",
-    "agent.batch=128", "agent.gamma=0.97", "agent.bf16=true", "agent.temperature=0.01", "agent.temperature_lr=1e-3",
-    "agent.resets_optimiser=false", "agent.utd=2", "agent.failures=4", "offline.updates=10000", "policy.aim_m=0.005",
-    "episode.vote_need=3", "episode.vote_window=4", "camera=sim_wrist", "policy.cameras=[front,wrist]",
-    "recorder.evidence=false",
+    "experiment.demo_looks=0.0", "agent=calql", "agent.critics=2", "agent.hidden=[128,128]", "agent.batch=128",
+    "agent.gamma=0.97", "agent.bf16=true", "agent.resets_optimiser=false", "offline.updates=10000",
+    "policy.aim_m=0.005", "recorder.evidence=false",
 )  # fmt: skip
-"""Settings that an override may change: those of docs/results.md, "What the arm put down, it knows where"."""
+JUDGES = ROOT / "policies" / "shipped"
+BY_TASK = {
+    "bin_sort": (
+        "experiment.recoveries=5", "agent.temperature=0.01", "agent.temperature_lr=1e-3", "agent.utd=2",
+        "agent.failures=4", "camera=sim_wrist", "policy.cameras=[front,wrist]", "reward=bin_sort", "episode=bin_sort",
+        f"reward.folder={JUDGES}/bin_sort/reward",
+    ),
+    "drawer": (
+        "experiment.recoveries=0", "agent.utd=4", "episode.vote_opening=0.5", f"reward.folder={JUDGES}/drawer/reward",
+    ),
+}  # fmt: skip
+"""Settings that an override may change: those of docs/results.md, and the judge that comes along for the task."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +88,15 @@ class Asked:
     episodes: int
     is_true: bool
     noise: str
-    overrides: tuple[str, ...]
+    said: tuple[str, ...]
+    """Overrides beside the settings that a task has here."""
     shift: str = ""
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """All overrides, ours first."""
+        task = next((word[5:] for word in reversed(self.said) if word.startswith("task=")), "")
+        return (*COMMON, *BY_TASK.get(task, ()), *self.said)
 
     @property
     def variant(self) -> str:
@@ -88,9 +105,9 @@ class Asked:
 
     @property
     def rest(self) -> str:
-        """What else was asked for than ``DEFAULTS``, in their names: a cell of other settings is another cell."""
+        """What else was asked for than ours, in their names: a cell of other settings is another cell."""
         named = ("task=", "sim.shift=", "reward.noise=")  # by words of their own
-        others = sorted(as_shown(word) for word in self.overrides[len(DEFAULTS) :] if not word.startswith(named))
+        others = sorted(as_shown(word) for word in self.said if not word.startswith(named))
         hashed = f"-{digest(others)[:8]}" if others else ""
         return (f"-of-{self.episodes}" if self.episodes != EPISODES else "") + hashed
 
@@ -125,7 +142,7 @@ def read(arguments: Sequence[str]) -> Asked:
     shifted = (f"sim.shift={ours['shift']}",) if ours["shift"] else ()
     return Asked(
         tuple(ours["seeds"]), ours["steps"], tuple(ours["cells"]), Path(ours["folder"]), Path(ours["results"]),
-        ours["episodes"], ours["reward"] == "truth", ours["noise"], (*DEFAULTS, *rest, *noisy, *shifted), ours["shift"],
+        ours["episodes"], ours["reward"] == "truth", ours["noise"], (*rest, *noisy, *shifted), ours["shift"],
     )  # fmt: skip
 
 

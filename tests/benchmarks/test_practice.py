@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from armtune_policies.contract import ConfigError
-from benchmarks.practice import CELLS, read, summary
+from armtune_bringup.agents import read_overrides
+from armtune_bringup.settings import Config
+from armtune_policies.contract import ConfigError, contract_digest
+from armtune_policies.store.manifest import load_manifest
+from benchmarks.practice import BY_TASK, CELLS, read, summary
 
 pytestmark = pytest.mark.unhurried
 
@@ -17,11 +20,25 @@ def cell(forward: int, backward: int, **more: Any) -> dict[str, Any]:
     return {"success": {"forward": [forward, 10], "backward": [backward, 10]}, **more}
 
 
+def configured(*words: str) -> Config:
+    return read_overrides(read(words).overrides).config
+
+
 def test_words_of_the_command_line_are_ours_or_overrides() -> None:
     asked = read(["task=drawer", "seeds=[3,4]", "steps=500", "reward=truth", "noise=cloth_folding", "folder=runs/x"])
     assert (asked.seeds, asked.steps, asked.cells, asked.is_true) == ((3, 4), 500, tuple(CELLS), True)
     assert asked.folder == Path("runs/x") and asked.variant == "-truth-cloth_folding"
     assert asked.overrides[-2:] == ("task=drawer", "reward.noise=cloth_folding")
+
+
+def test_judge_that_comes_along_is_asked_unless_another_is_named() -> None:
+    for task in BY_TASK:
+        config = configured(f"task={task}")
+        manifest = load_manifest(Path(config.reward.folder))
+        assert manifest.contract == contract_digest(config.policy.action, config.policy.observation)
+        assert {config.task.forward, config.task.backward} <= set(manifest.sentences)
+    assert configured("task=lid").reward.folder == "models/reward"
+    assert configured("task=drawer", "reward.folder=/here/mine").reward.folder == "/here/mine"
 
 
 def test_cells_of_other_settings_are_kept_under_other_names() -> None:
