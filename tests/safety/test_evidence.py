@@ -208,13 +208,14 @@ TWISTED_RAD = (-0.158, -0.092, 1.062, -2.338, 1.199, 0.377)
 """Joints from which the straight way home leaves the cone of orientations."""
 
 
-def lifted_home(rig: Rig) -> np.ndarray:
-    """Twist the arm, arm it, and put it home by hand, until the gate stops; return home."""
+def lifted_home(rig: Rig, told: tuple[float, ...] = STILL) -> np.ndarray:
+    """Twist the arm, arm it, tell it something, and put it home by hand, until the gate stops; return home."""
     home = rig.q.copy()
     rig.q = np.array([*TWISTED_RAD, 1.0])
     rig.alive()
     rig.armed()
-    rig.period(STILL)
+    for _ in range(3):
+        rig.period(told)
     rig.stuck_at = home
     rig.alive()
     return home
@@ -230,6 +231,15 @@ def test_arm_lifted_home_from_where_the_setpoint_has_no_way_is_cleared_by_a_pers
     rig.alive()
     rig.gate.on_supervisor()
     assert rig.gate.arm(BOOT) == ""
+
+
+def test_hand_that_was_told_to_shut_goes_on_so_when_the_arm_was_lifted_home(rig: Rig) -> None:
+    home = lifted_home(rig, (*STILL[:-1], 0.0))
+    for _ in range(100):
+        told = rig.gate.setpoint(TICK_S)
+    assert told[-1] < 0.5 < home[-1], "a person opened it"
+    assert rig.gate.clear(LOST) == ""
+    assert rig.gate.setpoint(TICK_S) == pytest.approx([*home[:-1], told[-1]], abs=1e-9), "as the controller holds it"
 
 
 def test_setpoint_meets_no_arm_that_is_not_heard(rig: Rig) -> None:

@@ -95,6 +95,20 @@ def test_first_setpoint_must_be_near_the_arm_however_long_it_has_held() -> None:
     assert not follower.holds
 
 
+@pytest.mark.parametrize(("hand", "is_leap"), [(0.0, False), (0.6, False), (0.64, False), (0.9, True)])
+def test_hand_goes_on_from_where_it_was_told_to_be_or_from_where_it_is(hand: float, is_leap: bool) -> None:
+    """A gate that starts anew goes on from what is measured: of a hand that holds something, further open than told."""
+    follower, shut, holding = at_home(), np.append(HOME[:-1], 0.0), np.append(HOME[:-1], 0.6)
+    follower.hold(shut, 0)
+    np.testing.assert_array_equal(follower.hold_here(holding, 0), shut)
+    if is_leap:
+        with pytest.raises(ValueError, match="finger faster"):
+            follower.take(np.append(HOME[:-1], hand), 0)
+    else:
+        follower.take(np.append(HOME[:-1], hand), 0)
+        assert follower.refused == 0 and not follower.holds
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 0.02), st.floats(-1.0, 1.0)), min_size=2, max_size=60))
 def test_stream_within_the_limits_is_followed_whatever_its_jitter(beats: list[tuple[float, float]]) -> None:

@@ -84,11 +84,16 @@ class Arm:
         return ""
 
     def meet(self, always: bool = False) -> bool:
-        """If the resting setpoint is far from the arm, put it where the arm is; return whether it was."""
+        """If the resting setpoint is far from the arm, put it where the arm is; return whether it was.
+
+        The hand goes on as it was told, as the controller holds it: it may hold something. ``always`` begins with it,
+        too, where it is.
+        """
         apart = np.max(np.abs(self.motion.position - self.joints.position)[: self._dof])
         resting = np.max(np.abs(self.motion.velocity)) < 1e-3
         if does := bool(always or (resting and apart > self._safety.first_command_rad)):
-            self.motion.restart(self.joints.position)
+            hand = self.joints.position[-1] if always else self.motion.position[-1]
+            self.motion.restart(np.append(self.joints.position[: self._dof], hand))
             self._told = self.target = self.measured
             self.tracking_m = self.tracking_rad = 0.0
         return does

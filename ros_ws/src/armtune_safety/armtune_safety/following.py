@@ -67,6 +67,7 @@ class Follower:
         self._high = np.array([*robot.joint_upper_rad, 1.0]) + slack
         self._speed = np.array([*robot.joint_velocity_rad_s, robot.gripper_velocity_1_s])
         self._last = np.array([*robot.home_rad, robot.home_gripper])
+        self._hand = self._last[-1]
         self._since_ns, self._spare_ns = 0, float(JITTER_NS)
         self.holds = True
         """Whether the arm holds because nothing was heard in time."""
@@ -89,6 +90,8 @@ class Follower:
         """
         last, since_ns, spare_ns = self._last, self._since_ns, self._spare_ns
         followed = []
+        if self.holds and points:  # whether the hand goes on as it was told or from where it is, that is no leap
+            last = np.append(last[:-1], np.clip(points[0][-1], *sorted((last[-1], self._hand))))
         for point in points:
             try:
                 spare_ns = self._spend(last, point, spare_ns, now_ns - since_ns)
@@ -109,15 +112,17 @@ class Follower:
     def hold_here(self, measured: Array, now_ns: int) -> Array:
         """Hold where the arm is, its hand as it was told, for that goes on holding something; return it, (dof + 1,)."""
         self.hold(np.append(measured[:-1], self._last[-1]), now_ns)
+        self._hand = measured[-1]
         return self._last
 
     def hold(self, here: Array, now_ns: int) -> None:
         """Hold at ``here`` (dof + 1,) until a setpoint comes."""
         self._last, self._since_ns, self._spare_ns, self.holds = here.copy(), now_ns, float(JITTER_NS), True
+        self._hand = here[-1]
 
     def hold_last(self) -> Array:
         """Hold what was followed last, (dof + 1,), and return it."""
-        self.holds = True
+        self.holds, self._hand = True, self._last[-1]
         return self._last
 
     def _spend(self, last: Array, point: Array, spare_ns: float, passed_ns: int) -> float:
