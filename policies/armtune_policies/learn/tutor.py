@@ -1,8 +1,9 @@
-"""What a failed try should have done, where the arm knew where the thing stood: labels by hindsight.
+"""What a failed try should have done, where that is known afterwards: labels by hindsight.
 
 A practising arm puts things down itself, so it often knows where the next try has to take hold, though the policy
 does not see it well. Demonstrations tell how a hand goes from anywhere to where it shuts: shifted to that place, they
-tell what each observation of the try asked for. So a failure teaches where it was wrong, as an expert's labels of the
+tell what each observation of the try asked for. Whether the hand then holds something, it feels: demonstrations tell
+how that is carried, and where it is let go of. So a failure teaches where it was wrong, as an expert's labels of the
 learner's own states do (DAgger, Ross et al. 2011, 1011.0686); the goal reached is known instead of relabelled
 (Andrychowicz et al. 2017, 1707.01495).
 """
@@ -15,6 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from armtune_policies.episode.carry import OPEN
+from armtune_policies.episode.motion import HELD
 from armtune_policies.episode.nudge import SHUT, shut_row
 
 from .scaling import ActionScale
@@ -22,28 +25,29 @@ from .trajectory import Floats, Trajectory, shown
 
 NEIGHBOURS = 3
 """Demonstrated rows whose next places are averaged."""
-SHUTS_M = 0.008
-"""A hand so near to where a demonstrated one shut shuts, too."""
+SHUTS_M, SHUTS_HIGH_M = 0.012, 0.015
+"""A hand so near to where the thing stands, across and in height, shuts. Where it has to come nearer, one that hovers
+is told to stay open, and learns to hover (docs/results.md)."""
+OPENS_M = 0.015
+"""A hand so near to where a demonstrated one opened opens, too."""
 
 
 @dataclass(frozen=True)
-class Approaches:
-    """Rows of demonstrations up to where the hand shut, in places from there."""
+class Ways:
+    """Rows of demonstrations up to an event: to where the hand shut, or from there to where it opened."""
 
     at_m: npt.NDArray[np.floating]
-    """(N, 3)."""
+    """(N, 3): from where it shut, or from the base."""
     next_m: npt.NDArray[np.floating]
     """(N, 3), a row later."""
     turn: Floats
     """(N, 3) in -1..1: how the tool was turned."""
-    is_shut: npt.NDArray[np.bool_]
-    """(N,): whether the hand shut here."""
-    height_m: float
-    """Where hands shut, over the base."""
+    is_event: npt.NDArray[np.bool_]
+    """(N,): whether it happened here."""
 
 
 class Tutor:
-    """Says what tries should have done, by the demonstrations of a task pair.
+    """Says what tries should have done, by the demonstrations of a task pair, whose table is the one practised on.
 
     Args:
         trajectories: Of these the pair's successes; one of an episode's copies.
@@ -52,9 +56,15 @@ class Tutor:
 
     def __init__(self, trajectories: Iterable[Trajectory], scale: ActionScale) -> None:
         self._scale = scale
-        self._by_sentence = {
-            sentence: approaches for sentence, ones in enumerate(shown(trajectories)) if (approaches := _gathered(ones))
-        }
+        self._approaches: dict[int, tuple[Ways, float]] = {}
+        self._carriages: dict[int, Ways] = {}
+        for sentence, ones in enumerate(shown(trajectories)):
+            cut = [(one, shut) for one in ones if (shut := shut_row(_openings(one))) is not None]
+            if cut:
+                height_m = float(np.median([one.state[shut, 2] for one, shut in cut]))
+                self._approaches[sentence] = _joined([_approach(one, shut) for one, shut in cut]), height_m
+            if carried := [way for one, shut in cut if (way := _carriage(one, shut)) is not None]:
+                self._carriages[sentence] = _joined(carried)
 
     def taught(self, failed: Trajectory, stands_m: Sequence[float]) -> Trajectory:
         """Return a failed try with its labels; as it is where nothing is known.
@@ -63,42 +73,53 @@ class Tutor:
             failed: A try; one that succeeded needs no label.
             stands_m: Where the thing stood when it began: x, y [m], or nothing.
         """
-        approaches = self._by_sentence.get(failed.sentence)
-        if failed.imitate or approaches is None or not len(stands_m):
+        if failed.imitate:
             return failed
-        goal = np.array([*stands_m, approaches.height_m])
         expert = np.full(failed.action.shape, np.nan, np.float32)
-        for row in range(_tried(failed)):
-            expert[row] = self._label(approaches, failed.state[row, :3] - goal)
-        return replace(failed, expert=expert)
+        if failed.sentence in self._approaches and len(stands_m):
+            ways, height_m = self._approaches[failed.sentence]
+            for row in range(_tried(failed)):
+                at_m = failed.state[row, :3] - np.array([*stands_m, height_m])
+                is_there = np.linalg.norm(at_m[:2]) < SHUTS_M and abs(at_m[2]) < SHUTS_HIGH_M
+                expert[row] = self._label(ways, at_m, 0.0 if is_there else 1.0)
+        if failed.sentence in self._carriages:
+            ways = self._carriages[failed.sentence]
+            for row in _holding(failed):
+                at_m = failed.state[row, :3].astype(float)
+                nearest_m = np.linalg.norm(ways.at_m[ways.is_event] - at_m, axis=1).min()
+                expert[row] = self._label(ways, at_m, 1.0 if nearest_m < OPENS_M else 0.0)
+        return replace(failed, expert=expert) if np.isfinite(expert).any() else failed
 
-    def _label(self, shown: Approaches, at_m: npt.NDArray[np.floating]) -> Floats:
-        """Return what is to be done (A,) in -1..1 by a tool at a place from where it has to shut."""
-        apart = np.linalg.norm(shown.at_m - at_m, axis=1)
-        near = np.argsort(apart, kind="stable")[:NEIGHBOURS]
-        shuts = shown.is_shut[near[0]] and apart[near[0]] < SHUTS_M
-        unit = self._scale.to_unit([*(shown.next_m[near].mean(axis=0) - at_m), 0.0, 0.0, 0.0, 0.0 if shuts else 1.0])
-        unit[3:6] = shown.turn[near].mean(axis=0)
+    def _label(self, ways: Ways, at_m: npt.NDArray[np.floating], opening: float) -> Floats:
+        """Return what is to be done (A,) in -1..1 by a tool at a place [m] (3,)."""
+        near = np.argsort(np.linalg.norm(ways.at_m - at_m, axis=1), kind="stable")[:NEIGHBOURS]
+        unit = self._scale.to_unit([*(ways.next_m[near].mean(axis=0) - at_m), 0.0, 0.0, 0.0, opening])
+        unit[3:6] = ways.turn[near].mean(axis=0)
         return unit
 
 
-def _gathered(ones: Sequence[Trajectory]) -> Approaches | None:
-    """Return the approaches of some demonstrations; None where no hand shut."""
-    parts = []
-    for one in ones:
-        stop = shut_row(_openings(one))
-        if stop is None:
-            continue
-        at_m = one.state[:, :3].astype(float)
-        rows = np.arange(stop + 1)
-        later = np.minimum(rows + 1, len(one) - 1)
-        parts.append(
-            (at_m[rows] - at_m[stop], at_m[later] - at_m[stop], one.action[rows, 3:6], rows == stop, at_m[stop, 2])
-        )
-    if not parts:
+def _approach(one: Trajectory, shut: int) -> Ways:
+    """Return a demonstration up to where its hand shut, in places from there."""
+    return _rows(one, np.arange(shut + 1), one.state[shut, :3].astype(float))
+
+
+def _carriage(one: Trajectory, shut: int) -> Ways | None:
+    """Return how a demonstration carried what it had taken hold of, up to where it let go; None where it did not."""
+    opens = shut + 1 + np.flatnonzero(_openings(one)[shut + 1 :] >= SHUT)
+    if not len(opens):
         return None
-    at, later, turn, is_shut = (np.concatenate([part[column] for part in parts]) for column in range(4))
-    return Approaches(at, later, turn, is_shut, float(np.median([part[4] for part in parts])))
+    rows = np.arange(shut + 1, opens[0] + 1)
+    return _rows(one, rows, np.zeros(3)) if HELD <= np.median(one.state[rows, -1]) < OPEN else None
+
+
+def _rows(one: Trajectory, rows: npt.NDArray[np.integer], origin_m: npt.NDArray[np.floating]) -> Ways:
+    at_m, later = one.state[:, :3].astype(float) - origin_m, np.minimum(rows + 1, len(one) - 1)
+    return Ways(at_m[rows], at_m[later], one.action[rows, 3:6], rows == rows[-1])
+
+
+def _joined(parts: Sequence[Ways]) -> Ways:
+    columns = ("at_m", "next_m", "turn", "is_event")
+    return Ways(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 
 
 def _openings(one: Trajectory) -> Floats:
@@ -109,3 +130,11 @@ def _tried(failed: Trajectory) -> int:
     """Return how many rows of a try come before its hand had shut: later it may hold, or have moved, the thing."""
     shut = np.flatnonzero((_openings(failed) < SHUT) & failed.is_step)
     return int(shut[0]) + 1 if len(shut) else len(failed)
+
+
+def _holding(failed: Trajectory) -> npt.NDArray[np.integer]:
+    """Return the rows of a try whose hand held something: told to shut for two steps, it was neither shut nor open."""
+    is_shut, opening = _openings(failed) < SHUT, failed.state[:, -1]
+    told = np.zeros(len(failed), bool)
+    told[2:] = is_shut[1:-1] & is_shut[:-2]
+    return np.flatnonzero(told & failed.is_step & (opening >= HELD) & (opening < OPEN))

@@ -81,6 +81,72 @@ def test_nobody_knows_without_demonstrations_of_the_direction(shown: list[Trajec
     assert Tutor(shown, SCALE).taught(tried(GOALS[0]), (0.3, 0.0)).expert is None
 
 
+@pytest.mark.parametrize(
+    ("off_m", "shuts"), [((0.011, 0, 0.01), True), ((0, 0.01, -0.014), True), ((0.02, 0, 0), False)]
+)
+def test_hand_that_hovers_where_it_stands_is_told_to_shut(off_m: tuple[float, ...], shuts: bool) -> None:
+    one = tried(GOALS[0], shuts=False)
+    state = one.state.copy()
+    state[:, :3] = np.array([0.28, 0.03, TABLE_M]) + off_m
+    expert = Tutor(SHOWN, SCALE).taught(replace(one, state=state), (0.28, 0.03)).expert
+    assert expert is not None and ((expert[:, -1] < 0) == shuts).all()
+
+
+BIN_M, HIGH_M = np.array([0.3, 0.1, 0.04]), 0.15
+
+
+def carried(start: np.ndarray, held: float = 0.6, **more: object) -> Trajectory:
+    """A hand that shuts at a place, lifts, goes over the bin, comes down and opens there."""
+    stops = [start, np.array([*start[:2], HIGH_M]), np.array([*BIN_M[:2], HIGH_M]), BIN_M]
+    places = [start]
+    for stop in stops[1:]:
+        while np.linalg.norm(stop - places[-1]) > 1e-6:
+            gap = stop - places[-1]
+            places.append(places[-1] + gap * min(0.03 / np.linalg.norm(gap), 1.0))
+    at_m = np.array([start + np.array([0.0, 0.0, 0.03]), start, *places, BIN_M, BIN_M])
+    told = np.array([1.0, 1.0, *[0.0] * len(places), 1.0, 1.0])
+    rows = len(at_m)
+    action = SCALE.to_unit(np.column_stack([np.diff(at_m, axis=0, append=at_m[-1:]), np.zeros((rows, 3)), told]))
+    opening = np.where(np.concatenate([[1.0, 1.0], told[:-2]]) > 0.5, 1.0, held)
+    state = np.column_stack([at_m, np.zeros((rows, 3)), opening]).astype(np.float32)
+    flags = np.arange(rows) == rows - 1
+    given: dict[str, object] = {
+        "source": str(start), "features": np.zeros((rows, 0), np.float32), "state": state, "action": action,
+        "reward": np.full(rows, -1.0, np.float32), "terminated": flags, "follows": ~flags,
+        "is_step": np.ones(rows, bool), "imitate": True,
+    }  # fmt: skip
+    return Trajectory(**{**given, **more})  # type: ignore[arg-type]
+
+
+CARRIED = [carried(np.array([x, y, TABLE_M])) for x in (0.2, 0.26) for y in (-0.1, -0.05)]
+
+
+def low(held: float = 0.6) -> Trajectory:
+    """A hand that shut, and went straight for the bin, too low to pass its wall, and let go on the way."""
+    one = carried(np.array([0.23, -0.07, TABLE_M]), held)
+    state = one.state.copy()
+    state[4:, 2] = 0.06
+    return replace(one, state=state, imitate=False, terminated=np.zeros(len(one), bool))
+
+
+def test_what_a_hand_holds_is_carried_as_demonstrations_did_and_let_go_of_there() -> None:
+    failed = low()
+    expert = Tutor(CARRIED, SCALE).taught(failed, ()).expert
+    assert expert is not None and np.isnan(expert[:4]).all(), "nobody knows where it stood"
+    half = int(np.argmin(np.abs(failed.state[:, 1])))
+    move = SCALE.to_physical(expert[half])
+    assert move[2] > 0.01 and move[-1] < 0.5, "up, and it is not let go of here"
+    over = replace(failed, state=np.where(np.arange(7) < 3, np.append(BIN_M, [0] * 4), failed.state).astype(np.float32))
+    there = Tutor(CARRIED, SCALE).taught(over, ()).expert
+    assert there is not None and SCALE.to_physical(there[half])[-1] > 0.5
+
+
+def test_hand_that_holds_nothing_carries_nothing() -> None:
+    assert Tutor(CARRIED, SCALE).taught(low(held=0.05), ()).expert is None
+    pushers = [carried(np.array([0.2, y, TABLE_M]), held=0.0) for y in (-0.1, -0.05)]
+    assert Tutor(pushers, SCALE).taught(low(), ()).expert is None, "nobody showed how"
+
+
 def test_success_and_a_thing_that_stood_nobody_knows_where_are_left_as_they_are() -> None:
     tutor = Tutor(SHOWN, SCALE)
     assert tutor.taught(way(GOALS[0]), (0.3, 0.0)).expert is None
