@@ -57,6 +57,22 @@ def test_practice_that_is_stuck_tries_harder_then_asks_and_goes_on_when_a_person
     assert one.state.phase == NUDGING
 
 
+def test_nudge_that_the_gate_stopped_is_not_made_again() -> None:
+    """It would press against the same thing, and be stopped, for as long as somebody arms the gate again."""
+    one = started(nudge=1)
+    judge(one, NO, NO, NO, NO)
+    one.handle(e.AtHome())
+    assert one.state.phase == NUDGING
+    one.handle(e.GateDown("joint states frozen"))
+    assert one.state.phase == PAUSED and one.counts.nudges == 1
+    assert e.GoHome() in one.handle(e.GateUp())
+    one.handle(e.AtHome())
+    assert one.state.phase == RESTING and one.counts.nudges == 1, "it is tried as it is"
+    act(one)
+    judge(one, NO, NO, NO, NO)
+    assert e.Nudge("forward", 2) in one.handle(e.AtHome()), "and the next one is another"
+
+
 @pytest.mark.fault("L11")
 def test_practice_waits_for_the_gate_when_it_is_not_armed() -> None:
     one = PracticeMachine(EpisodeParams(), TASK, 0.0, "run", "")
