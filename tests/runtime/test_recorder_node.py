@@ -28,7 +28,7 @@ class Peer:
     """Camera, arm, policy, gate, reward and episode node, played by hand."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack = stack
+        self.stack, self.episode = stack, EPISODE
         self.steps = stack.listen(topics.STEP, Step, EVENT_QOS)
         self._state = stack.publisher(topics.EPISODE_STATE, EpisodeState, LATCHED_QOS)
         self._observation = stack.publisher(topics.OBSERVATION, Observation, EVENT_QOS)
@@ -38,7 +38,7 @@ class Peer:
         self._frame = stack.publisher(topics.image("front"), Image, CAMERA_QOS)
 
     def state(self, phase: str = "acting", **fields: Any) -> None:
-        fields = {"episode_id": EPISODE, "end_step": -1, "judged_step": -1, **fields}
+        fields = {"episode_id": self.episode, "end_step": -1, "judged_step": -1, **fields}
         self._state.publish(EpisodeState(run_id="run", direction="forward", sentence="open it", phase=phase, **fields))
 
     def frame(self) -> None:
@@ -52,18 +52,20 @@ class Peer:
     def observation(self, step: int, size_px: int = 16) -> None:
         data = np.full(size_px * size_px * 3, step, np.uint8).tobytes()
         image = Image(height=size_px, width=size_px, encoding="rgb8", step=size_px * 3, data=data)
-        message = Observation(episode_id=EPISODE, step=step, cameras=["front"], images=[image], features=[1.0, 2.0])
+        message = Observation(
+            episode_id=self.episode, step=step, cameras=["front"], images=[image], features=[1.0, 2.0]
+        )
         message.state = np.full(7, step, np.float32)
         self._observation.publish(message)
 
     def step(self, step: int, verdict: int | None = RewardAnswer.NO, size_px: int = 16) -> None:
         self.observation(step, size_px)
         values = [0.01] * 7
-        decision = Decision(episode_id=EPISODE, step=step, source="policy", policy_version="v1")
+        decision = Decision(episode_id=self.episode, step=step, source="policy", policy_version="v1")
         decision.proposed, decision.allowed, decision.limited_by = values, values, ["speed"]
         self._decision.publish(decision)
         if verdict is not None:
-            self._answer.publish(RewardAnswer(episode_id=EPISODE, step=step, verdict=verdict, probability=0.5))
+            self._answer.publish(RewardAnswer(episode_id=self.episode, step=step, verdict=verdict, probability=0.5))
 
     def begin(self, size_px: int = 16) -> None:
         """Announce the episode and send step 0 until it is told: every wire is then known to work."""
@@ -155,6 +157,26 @@ def test_at_most_the_step_in_flight_is_lost_when_the_recorder_is_killed(stack: S
     episode = read_episode(file(stack, tmp_path))
     assert episode.complete.all() and (episode.outcome, episode.steps) == ("aborted", 3)
     assert "3 whole steps" in stack.log("recorder_again")
+
+
+def test_episode_is_kept_that_began_and_ended_while_the_recorder_stood_still(stack: Stack, tmp_path: Path) -> None:
+    peer = start(stack, tmp_path)
+    peer.begin()
+    peer.end("timeout", 0)
+    stack.until(lambda: len(list_episodes(tmp_path)) == 1, what="the first file")
+    peer.episode = "run-00001"
+    process = stack.processes["recorder_node"]
+    process.send_signal(signal.SIGSTOP)
+    try:
+        peer.state()
+        for step in range(16):
+            peer.step(step, RewardAnswer.YES if step > 12 else RewardAnswer.NO)
+        peer.end("success", 15)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    stack.until(lambda: len(list_episodes(tmp_path)) == 2, what="the second file")
+    episode = read_episode(list_episodes(tmp_path)[1])
+    assert episode.complete.all() and (episode.outcome, episode.end_step, episode.steps) == ("success", 15, 16)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -81,6 +81,7 @@ class Recording:
         self._open: dict[str, _Open] = {}
         self._refused: set[str] = set()
         self._early: deque[tuple[Part, Raw]] = deque(maxlen=_EARLY)
+        self._heard = EpisodeState()
         self._aside = set[str]()
 
     @property
@@ -91,6 +92,7 @@ class Recording:
     def on_state(self, state: EpisodeState, now_ns: int) -> list[Row]:
         """Begin an episode when one is announced, and note when it ends."""
         told: list[Row] = []
+        self._heard = state
         if state.sets_aside:
             self._set_aside(state.sets_aside)
         for other in [o for o in self._open.values() if o.state.episode_id != state.episode_id and not o.ended_ns]:
@@ -101,7 +103,7 @@ class Recording:
         if one is None:
             if state.phase in (READY, *LIVE) and not state.outcome:
                 told += self._begin(state, now_ns)
-            return told
+            return told + self._catch_up(now_ns)
         if state.outcome:
             return told if one.ended_ns else told + self._ended(one, state, now_ns)
         one.state = state
@@ -115,6 +117,7 @@ class Recording:
                 self._label(part)
             elif part.episode_id not in self._refused:
                 self._early.append((part, raw))
+                return self._catch_up(now_ns) if _is_first(part) else []
             return []
         # The table keeps numbers only; pictures stay in the raw bytes until they are written.
         slim = replace(part, images={}, features=_NO_FEATURES) if isinstance(part, Observation) else part
@@ -181,6 +184,20 @@ class Recording:
         early = [(part, raw) for part, raw in self._early if part.episode_id == state.episode_id]
         self._early.clear()
         return [row for part, raw in early for row in self.on_part(part, raw, now_ns)]
+
+    def _catch_up(self, now_ns: int) -> list[Row]:
+        """Begin and end an episode whose beginning was not heard: one that is over while this process stood still.
+
+        Of its states the newest alone is there then, but every part. Its first part came after this process began, so
+        no file of it is there.
+        """
+        state = self._heard
+        is_heard = any(_is_first(part) and part.episode_id == state.episode_id for part, _ in self._early)
+        if not state.outcome or not is_heard or state.episode_id in (*self._open, *self.finished):
+            return []
+        told = self._begin(replace(state, phase=READY, judged_step=-1, outcome="", end_step=-1, mark=""), now_ns)
+        one = self._open.get(state.episode_id)
+        return told if one is None else told + self._ended(one, state, now_ns)
 
     def _home(self, state: EpisodeState) -> Path:
         """Return the folder whose ``episodes`` an episode goes to: what evaluation made is not learnt from."""
@@ -364,6 +381,10 @@ class Recording:
 
 
 _NO_FEATURES = np.zeros(0, np.float32)
+
+
+def _is_first(part: Part) -> bool:
+    return isinstance(part, Observation) and part.step == 0
 
 
 def _at_once(work: Callable[[], T]) -> Future[T]:

@@ -126,6 +126,32 @@ def test_nothing_is_lost_when_steps_overtake_the_announcement(tmp_path: Path, st
     assert read_episode(list_episodes(tmp_path)[0]).complete.tolist() == [True] * steps
 
 
+@pytest.mark.parametrize("parts_first", [True, False], ids=["its parts are heard first", "its end is heard first"])
+@pytest.mark.parametrize("outcome", [SUCCESS, TIMEOUT])
+def test_episode_that_was_over_before_its_beginning_was_heard_is_kept(
+    tmp_path: Path, outcome: str, parts_first: bool
+) -> None:
+    recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10))
+    parts = [part for step in range(4) for part in (observation(step), decision(step), answer(step))]
+    if parts_first:
+        feed(recording, *parts)
+    recording.on_state(ended(outcome, 3), S)
+    if not parts_first:
+        feed(recording, *parts)
+    recording.on_state(replace(ended(outcome, 3), reason="home"), 2 * S)
+    (path,) = list_episodes(tmp_path)
+    episode = read_episode(path)
+    assert episode.complete.all() and (episode.outcome, episode.end_step) == (outcome, 3)
+    assert not recording.trouble
+
+
+def test_state_of_an_episode_whose_first_part_another_recorder_had_begins_nothing(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10))
+    feed(recording, answer(2), observation(3), decision(3))
+    recording.on_state(ended(SUCCESS, 3), S)
+    assert not list_episodes(tmp_path) and not recording.trouble
+
+
 def test_hole_is_kept_as_a_hole_when_a_part_never_comes(tmp_path: Path) -> None:
     recording = begun(tmp_path)
     feed(recording, observation(0), decision(0), decision(1), observation(2), decision(2), observation(3), decision(3))
