@@ -30,6 +30,8 @@ SHUTS_M, SHUTS_HIGH_M = 0.012, 0.015
 is told to stay open, and learns to hover (docs/results.md)."""
 OPENS_M = 0.015
 """A hand so near to where a demonstrated one opened opens, too."""
+RESTS = 0.05
+"""A hand whose opening changes by less in a step rests."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,11 @@ def _tried(failed: Trajectory) -> int:
 
 
 def _holding(failed: Trajectory) -> npt.NDArray[np.integer]:
-    """Return the rows of a try whose hand held something: told to shut for two steps, it was neither shut nor open."""
-    is_shut, opening = _openings(failed) < SHUT, failed.state[:, -1]
-    told = np.zeros(len(failed), bool)
-    told[2:] = is_shut[1:-1] & is_shut[:-2]
-    return np.flatnonzero(told & failed.is_step & (opening >= HELD) & (opening < OPEN))
+    """Return the rows of a try whose hand held something: told to shut for two steps it rests, wider than it was told.
+
+    A hand on its way from shut to open is as wide for a moment, and holds nothing.
+    """
+    told, opening = _openings(failed), failed.state[:, -1]
+    is_held = (told[1:-1] < SHUT) & (told[:-2] < SHUT) & (np.abs(opening[2:] - opening[1:-1]) < RESTS)
+    is_held &= (opening[2:] >= told[1:-1] + HELD) & (opening[2:] < OPEN)
+    return 2 + np.flatnonzero(is_held & failed.is_step[2:])

@@ -147,6 +147,21 @@ def test_hand_that_holds_nothing_carries_nothing() -> None:
     assert Tutor(pushers, SCALE).taught(low(), ()).expert is None, "nobody showed how"
 
 
+@pytest.mark.parametrize(
+    ("told", "opening", "holds"),
+    [(0.0, [0.02, 0.32, 0.62], False), (0.35, [0.35, 0.35, 0.35], False), (0.0, [0.4, 0.4, 0.4], True)],
+    ids=["told to shut anew on its way to open", "as wide as it was told", "wider than it was told, at rest"],
+)
+def test_hand_holds_something_only_where_it_rests_wider_than_it_was_told(
+    told: float, opening: list[float], holds: bool
+) -> None:
+    failed = low()
+    action, state = failed.action.copy(), failed.state.copy()
+    action[:, -1], state[:, -1] = 2.0 * told - 1.0, np.resize(opening, len(state))
+    expert = Tutor(CARRIED, SCALE).taught(replace(failed, action=action, state=state), ()).expert
+    assert (expert is not None) == holds
+
+
 def test_success_and_a_thing_that_stood_nobody_knows_where_are_left_as_they_are() -> None:
     tutor = Tutor(SHOWN, SCALE)
     assert tutor.taught(way(GOALS[0]), (0.3, 0.0)).expert is None
