@@ -229,10 +229,10 @@ class PracticeMachine:
         return [*begun, e.Nudge(cast(Direction, self.state.direction), self._course.pushes + 1, move)]
 
     def _nudged(self, event: e.Event) -> list[e.Command]:
-        self._prepared(isinstance(event, e.Elapsed) or (isinstance(event, e.Nudged) and event.made))
+        self._note_move(isinstance(event, e.Elapsed) or (isinstance(event, e.Nudged) and event.made))
         return self._go_home()
 
-    def _prepared(self, has_moved: bool) -> None:
+    def _note_move(self, has_moved: bool) -> None:
         """Note that what the scene needed is over."""
         if has_moved:
             self._course.moved(self._asked)
@@ -424,8 +424,8 @@ class PracticeMachine:
     def _gate_lost(self, event: e.GateDown) -> list[e.Command]:
         if self.state.phase in LIVE:
             return self._end(ABORTED, event.reason)
-        if self.state.phase == NUDGING:  # made again it would press against the same again, for ever
-            self._prepared(has_moved=True)
+        if self.state.phase == NUDGING:  # made again it would press there again; counted, even where it had not left
+            self._note_move(has_moved=True)
         return self._pause(f"waits for the gate: {event.reason}", GATE)
 
     def _gate_back(self, event: e.GateUp) -> list[e.Command]:

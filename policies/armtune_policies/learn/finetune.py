@@ -137,7 +137,7 @@ class Practice:
     """The loop. The agent is as pre-training left it; the same folder goes on where it stopped.
 
     A scene cannot be kept: going on starts in a fresh one, counted as a reset. With a ``tutor`` failures are labelled
-    where the arm knew where the thing stood.
+    with what they should have done, where that is known afterwards: of a loose thing (``params.carries``).
 
     Raises:
         ValueError: when the folder's checkpoint is of other data or settings.
@@ -156,7 +156,7 @@ class Practice:
     ) -> None:
         self.agent, self.offline, self.online, self.arena = agent, offline, online, arena
         self.params, self.folder, self.digest = params or PracticeParams(), folder, digest
-        self._tutor = tutor
+        self._tutor = tutor if self.params.carries else None
         self.course = Course(self.params.rules)
         self._learnt = 0
         self._aim = Aim(self.params.aim_m, self.params.aim_most_m, self.params.seed)

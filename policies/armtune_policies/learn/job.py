@@ -55,6 +55,7 @@ class LearnerJob(Checked):
         AS_TRAINED, low=AS_TRAINED, high=100_000, doc="online: failures in a row that teach; 0: all; -1: as trained"
     )
     device: str = choice("cpu", of=("cpu", "cuda"), doc="online: where it learns")
+    carries: bool = text(False, doc="online: whether the task is of a loose thing, as `task.carries`")
     rows: int = num(200_000, low=100, high=100_000_000, doc="online: steps of practice kept")
     seed: int = num(0, low=0, high=2**31 - 1, doc="of batches and noise")
     pause_unknown: int = num(3, low=1, high=1000, doc="no refit after so many last steps of unknown reward")

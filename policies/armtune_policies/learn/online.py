@@ -105,6 +105,7 @@ class OnlineLearner:
         seed: Of batches.
         on_read: Told how many episodes of the offline data are read, of how many.
         device: Where it learns, as in ``AgentParams``.
+        carries: Whether the task is of a loose thing: its failures are labelled by hindsight (``learn.tutor``).
 
     Raises:
         ValueError: when policy, data or a checkpoint will not do.
@@ -123,6 +124,7 @@ class OnlineLearner:
         seed: int,
         on_read: Callable[[int, int], None] = lambda done, total: None,
         device: str = "cpu",
+        carries: bool = False,
     ) -> None:
         files = load_model(policy_folder, contract_digest(action, observation), kinds=("policy",))
         manifest = files.manifest
@@ -138,7 +140,7 @@ class OnlineLearner:
             found = kept_data(training_folder(policy_folder), str(manifest.provenance.get("data")))
         self._embeddings = {name: named_sentences(files, policy_folder)[name] for name in found.sentences}
         self.agent, self._offline = make_agent(found, was.agent, self._embeddings, was.seed)
-        self._tutor = Tutor(found.trajectories, ActionScale(action))
+        self._tutor = Tutor(found.trajectories, ActionScale(action)) if carries else None
         named = restore(self.agent, found, policy_folder, was.seed)
         self._online = Replay(rows, self._offline.shape, was.agent)
         self._action, self._observation, self._sentences = action, observation, found.sentences
@@ -178,7 +180,8 @@ class OnlineLearner:
         self.stuck_since = 0 if does_teach else failed + 1
         if not does_teach:
             return 0
-        self._online.add(replace(self._tutor.taught(one, episode.about.stands_m), images={}))
+        taught = one if self._tutor is None else self._tutor.taught(one, episode.about.stands_m)
+        self._online.add(replace(taught, images={}))
         return int(one.is_step.sum())
 
     def read(

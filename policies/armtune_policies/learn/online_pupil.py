@@ -42,7 +42,7 @@ class OnlinePupil(Pupil):
         self._learner = OnlineLearner(
             Path(job.policy_folder), data, job.action, job.observation, job.run / FOLDER, job.utd, job.failures,
             job.rows, job.seed, lambda done, total: self.tell("progress", read=done, of=total),
-            job.device,
+            job.device, job.carries,
         )  # fmt: skip
 
     def gather(self) -> None:

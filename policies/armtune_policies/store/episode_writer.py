@@ -125,7 +125,9 @@ class EpisodeWriter:
                 flush_folder(self.path.parent)  # else a power cut leaves bytes without a name
                 self._is_named = True
 
-    def close(self, outcome: str, end_step: int, reason: str = "", mark: str = "") -> Path:
+    def close(
+        self, outcome: str, end_step: int, reason: str = "", mark: str = "", stands_m: tuple[float, ...] | None = None
+    ) -> Path:
         """End the episode, make the file whole and give it its name.
 
         Args:
@@ -133,6 +135,7 @@ class EpisodeWriter:
             end_step: Last step of the episode, -1 when it has none.
             reason: For people.
             mark: One of ``nouns.WORDS``, blank for none.
+            stands_m: Where the thing stood as it began [m], as is known by now; None: as was known then.
 
         Raises:
             OSError: when the disk refuses; the ``.part`` then stays for ``salvage``.
@@ -140,6 +143,7 @@ class EpisodeWriter:
         if outcome not in (SUCCESS, TIMEOUT, ABORTED):
             raise ValueError(f"outcome: expected success, timeout or aborted; got {outcome!r}")
         ended: dict[str, Any] = {"outcome": outcome, "end_step": end_step, "reason": reason, "mark": mark}
+        ended["stands_m"] = self._about.stands_m if stands_m is None else stands_m
         final = replace(self._about, phase=RESTING, sets_aside="", **ended)
         try:
             self.write(replace(final, stamp_ns=self._messages.last_ns), self._messages.last_ns)

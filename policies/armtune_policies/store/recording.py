@@ -23,7 +23,19 @@ from .episode_reader import read_episode
 from .episode_writer import TOPIC_OF, EpisodeWriter
 from .files import checked_name, readable, trash
 from .labels import operator_labels, patched, read_labels, write_labels
-from .nouns import ABORTED, DISCARDED, EVALUATION, EVALUATIONS, LIVE, READY, SUCCESS, EpisodeState, Observation, Raw
+from .nouns import (
+    ABORTED,
+    DISCARDED,
+    EVALUATION,
+    EVALUATIONS,
+    LIVE,
+    PAUSED,
+    READY,
+    SUCCESS,
+    EpisodeState,
+    Observation,
+    Raw,
+)
 from .salvage import salvage
 from .schemas import STEP_TOPICS
 from .settings import RecorderParams
@@ -92,7 +104,7 @@ class Recording:
     def on_state(self, state: EpisodeState, now_ns: int) -> list[Row]:
         """Begin an episode when one is announced, and note when it ends."""
         told: list[Row] = []
-        self._heard = state
+        before, self._heard = self._heard, state
         if state.sets_aside:
             self._set_aside(state.sets_aside)
         for other in [o for o in self._open.values() if o.state.episode_id != state.episode_id and not o.ended_ns]:
@@ -101,8 +113,10 @@ class Recording:
             told += self._ended(other, lost, now_ns)
         one = self._open.get(state.episode_id)
         if one is None:
+            why = self._why_lost(before) if before.episode_id != state.episode_id else ""
             if state.phase in (READY, *LIVE) and not state.outcome:
                 told += self._begin(state, now_ns)
+            self.trouble = self.trouble or why
             return told + self._catch_up(now_ns)
         if state.outcome:
             return told if one.ended_ns else told + self._ended(one, state, now_ns)
@@ -193,11 +207,25 @@ class Recording:
         """
         state = self._heard
         is_heard = any(_is_first(part) and part.episode_id == state.episode_id for part, _ in self._early)
-        if not state.outcome or not is_heard or state.episode_id in (*self._open, *self.finished):
+        if not state.outcome or not is_heard or self._is_known(state.episode_id):
             return []
+        if state.phase == PAUSED:  # it says why practice waits, and no longer why the episode ended
+            state = replace(state, reason="")
         told = self._begin(replace(state, phase=READY, judged_step=-1, outcome="", end_step=-1, mark=""), now_ns)
         one = self._open.get(state.episode_id)
         return told if one is None else told + self._ended(one, state, now_ns)
+
+    def _is_known(self, episode_id: str) -> bool:
+        closing = (one.state.episode_id for one, _ in self._closing)
+        return episode_id in (*self._open, *self.finished, *self._refused, *self._aside, *closing)
+
+    def _why_lost(self, state: EpisodeState) -> str:
+        """Return why nothing is kept of an episode that is over; blank where something is, or none of it was heard."""
+        is_heard = any(part.episode_id == state.episode_id for part, _ in self._early)
+        is_lost = state.outcome and is_heard and not self._is_known(state.episode_id)
+        if not is_lost or (self._home(state) / "episodes" / f"{state.episode_id}.mcap").exists():
+            return ""
+        return f"{state.episode_id} is not recorded: its beginning was not heard; the recorder stood still for too long"
 
     def _home(self, state: EpisodeState) -> Path:
         """Return the folder whose ``episodes`` an episode goes to: what evaluation made is not learnt from."""
@@ -246,7 +274,7 @@ class Recording:
         if not one.next_step:  # no row of it is in the file
             one.writer.discard()
             return told
-        close = partial(one.writer.close, state.outcome, state.end_step, state.reason, state.mark)
+        close = partial(one.writer.close, state.outcome, state.end_step, state.reason, state.mark, state.stands_m)
         self._closing.append((one, self._pool.submit(close) if self._pool else _at_once(close)))
         self._settle()
         return told
@@ -271,7 +299,6 @@ class Recording:
     def _finish(self, state: EpisodeState, path: Path) -> None:
         """A file is whole: keep what the operator said of it, or set it aside."""
         if state.episode_id in self._aside:
-            self._aside.discard(state.episode_id)
             self._trash(state.episode_id, self._home(state))
             return
         self.finished[state.episode_id] = path
@@ -280,9 +307,9 @@ class Recording:
 
     def _set_aside(self, episode_id: str) -> None:
         """An episode is recorded again: its files go to the trash, now or once they are whole."""
-        if episode_id in self._open or any(one.state.episode_id == episode_id for one, _ in self._closing):
-            self._aside.add(episode_id)
-        else:
+        is_whole = episode_id not in self._open and all(one.state.episode_id != episode_id for one, _ in self._closing)
+        self._aside.add(episode_id)
+        if is_whole:
             self._trash(episode_id, self.run_folder)
 
     def _trash(self, episode_id: str, home: Path) -> None:

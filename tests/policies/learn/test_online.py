@@ -182,15 +182,18 @@ def test_failures_of_an_arm_that_is_stuck_teach_nothing_but_for_what_a_person_sh
     assert again.pupil._learner._online.added == one.pupil._learner._online.added
 
 
-def test_a_failure_is_taught_where_the_arm_knew_where_the_thing_stood(trained: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("carries", [True, False], ids=["of a loose thing", "of another task"])
+def test_a_failure_is_taught_where_the_arm_knew_where_the_thing_stood(
+    trained: Path, tmp_path: Path, carries: bool
+) -> None:
     write(tmp_path, "run-00000", nouns.TIMEOUT)
     write(tmp_path, "run-00001", nouns.TIMEOUT, stands_m=(0.3, 0.1))
-    one, worth = Asked(trained, tmp_path), []
+    one, worth = Asked(trained, tmp_path, carries=carries), []
     for number in range(2):
         one.refit(f"run-{number:05d}")
         online = one.pupil._learner._online
         worth.append(int(online.gather(online.usable).imitate.sum()))
-    assert worth[0] == 0 < worth[1]
+    assert worth[0] == 0 and (worth[1] > 0) == carries
 
 
 def test_prior_data_alone_is_refused(trained: Path, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from armtune_policies.store.labels import read_labels
 from armtune_policies.store.nouns import (
     ABORTED,
     ACTING,
+    DISCARDED,
     HOMING,
+    PAUSED,
     READY,
     SAID_SUCCESS,
     SUCCESS,
@@ -143,6 +145,54 @@ def test_episode_that_was_over_before_its_beginning_was_heard_is_kept(
     episode = read_episode(path)
     assert episode.complete.all() and (episode.outcome, episode.end_step) == (outcome, 3)
     assert not recording.trouble
+
+
+@pytest.mark.parametrize("pooled", [True, False], ids=["closed beside", "closed at once"])
+@pytest.mark.parametrize("mark", ["", DISCARDED])
+def test_episode_caught_up_with_ends_as_it_did_and_once(tmp_path: Path, mark: str, pooled: bool) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10), pool if pooled else None)
+        feed(recording, *(part for step in range(3) for part in (observation(step), decision(step))))
+        over = replace(ended(ABORTED, 2, mark), phase=PAUSED, reason="waits for the gate: stopped")
+        recording.on_state(over, S)
+        for _ in range(2):
+            feed(recording, observation(0), decision(0))
+            recording.on_state(replace(over, stamp_ns=1), 2 * S)
+        recording.stop("the end")
+    assert not recording.trouble
+    if mark:
+        assert not list_episodes(tmp_path)
+        return
+    episode = read_episode(list_episodes(tmp_path)[0])
+    assert (episode.outcome, episode.steps, episode.about.reason) == (ABORTED, 3, "")
+
+
+def test_episode_that_was_set_aside_before_it_was_caught_up_with_is_not_kept(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10))
+    recording.on_state(replace(ended(SUCCESS, 3), sets_aside=STATE.episode_id), S)
+    feed(recording, *(part for step in range(4) for part in (observation(step), decision(step), answer(step))))
+    recording.on_time(9 * S)
+    assert not list_episodes(tmp_path) and not recording.trouble
+
+
+def test_episode_whose_beginning_nobody_heard_is_said_to_be_lost(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, RecorderParams(disk_floor_mb=10))
+    feed(recording, observation(40), decision(40), answer(40))
+    recording.on_state(ended(SUCCESS, 40), S)
+    assert not recording.trouble, "its first part may be on its way"
+    recording.on_state(replace(STATE, episode_id="run-00001"), 2 * S)
+    assert recording.trouble.startswith("run-00000 is not recorded: its beginning was not heard")
+    recording.on_state(replace(STATE, episode_id="run-00002"), 3 * S)
+    assert not recording.trouble
+
+
+def test_file_says_where_the_thing_stood_as_is_known_at_the_end(tmp_path: Path) -> None:
+    recording, state = Recording(tmp_path, RecorderParams(disk_floor_mb=10)), replace(STATE, stands_m=(0.3, 0.1))
+    recording.on_state(state, 0)
+    feed(recording, observation(0), decision(0), answer(0))
+    recording.on_state(replace(state, phase=ACTING, stands_m=()), 0)
+    recording.on_state(ended(TIMEOUT, 0), S)
+    assert read_episode(list_episodes(tmp_path)[0]).about.stands_m == ()
 
 
 def test_state_of_an_episode_whose_first_part_another_recorder_had_begins_nothing(tmp_path: Path) -> None:

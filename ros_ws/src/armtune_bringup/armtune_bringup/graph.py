@@ -157,6 +157,7 @@ def _facts(config: Config, run: RunFacts) -> dict[str, Any]:
         "steps": config.experiment.steps,
         "rest_s": config.experiment.rest_s,
         "demos_folder": config.experiment.demos_folder,
+        "carries": config.task.carries,
         "learns": config.experiment.time == "lockstep" and config.learner.recipe == ONLINE,
         "rate_hz": config.policy.rate_hz,
         "mjcf": str(config_root().resolve() / "robot" / config.robot.mjcf),

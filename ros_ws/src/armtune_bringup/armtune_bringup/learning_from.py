@@ -187,7 +187,7 @@ def _learner(config: Config, folder: Path, runs: Sequence[Path]) -> LearnerProce
     learner = replace(config.learner, recipe=online, more_folders=tuple(str(run.resolve()) for run in runs))
     e, where = config.experiment, str(folder.resolve())
     told = {"learner": learner, "policy": config.policy, "demos_folder": e.demos_folder, "seed": e.seed}
-    params = LearnerNodeParams(run_folder=where, **told)  # type: ignore[arg-type]
+    params = LearnerNodeParams(run_folder=where, carries=config.task.carries, **told)  # type: ignore[arg-type]
     every = 0 if online == ONLINE else learner.refit_every
     return LearnerProcess(partial(spawn, job_of(params)), SteadyClock(), learner.restarts, learner.hang_s, every)
 

@@ -51,6 +51,7 @@ def job_of(params: LearnerNodeParams) -> dict[str, Any]:
         "rate_hz": policy.rate_hz,
         "run_folder": params.run_folder,
         "demos_folder": params.demos_folder,
+        "carries": params.carries,
         "seed": params.seed,
     }
 

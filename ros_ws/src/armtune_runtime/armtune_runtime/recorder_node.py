@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image, JointState
@@ -24,6 +23,7 @@ from armtune_policies.store.step_table import Row
 from armtune_safety.managed_node import EVENT_QOS, LATCHED_QOS, STREAM_QOS, ManagedNode, run
 
 from .practice_settings import RecorderNodeParams
+from .step_fields import as_fields
 
 TIME_PERIOD_S = 0.1
 
@@ -42,7 +42,7 @@ class RecorderNode(ManagedNode):
         for home in (folder, folder / nouns.EVALUATIONS):
             self._salvage(home / "episodes")
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._state = nouns.EpisodeState()
+        self._state = self._before = nouns.EpisodeState()
         self._seen_step = ("", -1)
         recorder = self.params.recorder
         self._filming = Filming(self.params.camera_names if recorder.evidence else (), recorder)
@@ -91,9 +91,11 @@ class RecorderNode(ManagedNode):
     def _on_state(self, data: bytes) -> None:
         if self._is_active:
             state: Any = records.decode(schemas.EPISODE_STATE, data)
+            if state.episode_id != self._state.episode_id:
+                self._before = self._state
+            self._state = state
             self._tell(self._recording.on_state(state, self._steady.now().nanoseconds))
             self._remember(Raw(topics.EPISODE_STATE, schemas.EPISODE_STATE, self._log_ns(), data))
-            self._state = state
 
     def _on_part(self, topic: str, data: bytes) -> None:
         if not self._is_active:
@@ -161,23 +163,9 @@ class RecorderNode(ManagedNode):
 
     def _tell(self, rows: list[Row]) -> None:
         for row in rows:
-            self._step_pub.publish(self._step(row))
+            stamp = self.get_clock().now().to_msg()
+            self._step_pub.publish(Step(stamp=stamp, **as_fields(row, self._before, self._state)))
             self.did_work()
-
-    def _step(self, row: Row) -> Step:
-        step = Step(episode_id=row.episode_id, step=row.step, verdict=int(row.verdict), complete=row.is_complete)
-        step.stamp = self.get_clock().now().to_msg()
-        if row.episode_id == self._state.episode_id:
-            step.direction, step.sentence = self._state.direction, self._state.sentence
-        if row.observation is not None:
-            step.state = np.asarray(row.observation.state, np.float32)
-        if row.decision is not None:
-            step.source, step.mode = row.decision.source, int(row.decision.mode)
-            step.proposed, step.allowed = list(row.decision.proposed), list(row.decision.allowed)
-            step.limited_by = list(row.decision.limited_by)
-        if row.answer is not None:
-            step.probability = row.answer.probability
-        return step
 
     # -- helpers -------------------------------------------------------------------
 

@@ -162,6 +162,7 @@ class LearnerNodeParams(Checked):
     policy: PolicyParams
     run_folder: str = text(doc="of this run: episodes are read there, heads written there")
     demos_folder: str = text("", doc="run with demonstrations to keep learning from; blank: an agent's own")
+    carries: bool = text(False, doc="whether the task is of a loose thing, as `task.carries`")
     time: str = choice("real", of=TIMES, doc="lockstep: an episode waits for what is owed")
     seed: int = num(0, low=0, high=2**31 - 1, doc="of the learner")
 

@@ -175,7 +175,7 @@ def caught_up(config: Config, run: Path, on_step: OnStep) -> OnlineLearner:
     one = OnlineLearner(
         Path(p.folder), data, p.action, p.observation, run / FOLDER, learner.utd, learner.failures,
         learner.rows, e.seed,
-        lambda done, total: on_step("reading episodes", done, total), learner.device,
+        lambda done, total: on_step("reading episodes", done, total), learner.device, config.task.carries,
     )  # fmt: skip
     for path in in_order(one.paid.episodes, list(kept_paths(run))):
         steps = one.read(path, logging.getLogger(__name__).warning)
