@@ -5,8 +5,9 @@
     armtune bench practice task=bin_sort 'seeds=[0]' steps=10000 noise=pot_pick_place
     armtune bench practice task=bin_sort 'seeds=[0,1]' steps=10000 shift=camera
 
-With ``shift`` (camera, object, friction or light) agent and judge are trained on one table, and practise and are
-measured on another: ``offline`` and ``bc`` then show the drop, ``practice`` what is recovered.
+With ``shift`` (camera, object, friction or light) the agent is trained on one table, and practises and is measured on
+another: ``offline`` and ``bc`` then show the drop, ``practice`` what is recovered. Of judges so is one that is trained
+here; one that comes along has seen many tables.
 
 The judge is the one that comes along for the task, or ``reward.folder`` (docs/reward.md says how to train one) with its
 ``reward.threshold`` and ``episode.vote_*``; where neither is there, one is trained on the seed's demonstrations alone.
@@ -66,14 +67,16 @@ JUDGES = ROOT / "policies" / "shipped"
 BY_TASK = {
     "bin_sort": (
         "experiment.recoveries=5", "agent.temperature=0.01", "agent.temperature_lr=1e-3", "agent.utd=2",
-        "agent.failures=4", "camera=sim_wrist", "policy.cameras=[front,wrist]", "reward=bin_sort", "episode=bin_sort",
-        f"reward.folder={JUDGES}/bin_sort/reward",
+        "agent.failures=4", "camera=sim_wrist", "policy.cameras=[front,wrist]",
     ),
-    "drawer": (
-        "experiment.recoveries=0", "agent.utd=4", "episode.vote_opening=0.5", f"reward.folder={JUDGES}/drawer/reward",
-    ),
+    "drawer": ("experiment.recoveries=0", "agent.utd=4"),
 }  # fmt: skip
-"""Settings that an override may change: those of docs/results.md, and the judge that comes along for the task."""
+"""Settings that an override may change: those of docs/results.md."""
+JUDGE_OF = {
+    "bin_sort": ("reward=bin_sort", "episode=bin_sort", f"reward.folder={JUDGES}/bin_sort/reward"),
+    "drawer": ("episode.vote_opening=0.5", f"reward.folder={JUDGES}/drawer/reward"),
+}
+"""The judge that comes along for a task, and the votes that it takes."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,16 @@ class Asked:
     noise: str
     said: tuple[str, ...]
     """Overrides beside the settings that a task has here."""
+    task: str
+    """What the task that they choose is called."""
     shift: str = ""
 
     @property
     def overrides(self) -> tuple[str, ...]:
         """All overrides, ours first."""
-        task = next((word[5:] for word in reversed(self.said) if word.startswith("task=")), "")
-        return (*COMMON, *BY_TASK.get(task, ()), *self.said)
+        is_other = self.is_true or any(word.startswith("reward.folder=") for word in self.said)
+        judge = () if is_other else JUDGE_OF.get(self.task, ())
+        return (*COMMON, *BY_TASK.get(self.task, ()), *judge, *self.said)
 
     @property
     def variant(self) -> str:
@@ -105,17 +111,19 @@ class Asked:
 
     @property
     def rest(self) -> str:
-        """What else was asked for than ours, in their names: a cell of other settings is another cell."""
+        """All other settings in their names, ours too: a cell of other settings is another cell."""
         named = ("task=", "sim.shift=", "reward.noise=")  # by words of their own
-        others = sorted(as_shown(word) for word in self.said if not word.startswith(named))
-        hashed = f"-{digest(others)[:8]}" if others else ""
-        return (f"-of-{self.episodes}" if self.episodes != EPISODES else "") + hashed
+        settings = dict(as_shown(word).split("=", 1) for word in self.overrides if not word.startswith(named))
+        return (f"-of-{self.episodes}" if self.episodes != EPISODES else "") + f"-{digest(settings)[:8]}"
 
 
 def as_shown(override: str) -> str:
-    """Return an override as another machine can read it: of a folder's path, what it is called."""
+    """Return an override as another machine can read it: of a folder's path, where it is in a checkout, or its name."""
     key, _, value = override.partition("=")
-    return f"{key}={Path(value).name}" if key.endswith("folder") else override
+    if not key.endswith("folder"):
+        return override
+    path = Path(value)
+    return f"{key}={path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name}"
 
 
 def read(arguments: Sequence[str]) -> Asked:
@@ -142,7 +150,8 @@ def read(arguments: Sequence[str]) -> Asked:
     shifted = (f"sim.shift={ours['shift']}",) if ours["shift"] else ()
     return Asked(
         tuple(ours["seeds"]), ours["steps"], tuple(ours["cells"]), Path(ours["folder"]), Path(ours["results"]),
-        ours["episodes"], ours["reward"] == "truth", ours["noise"], (*rest, *noisy, *shifted), ours["shift"],
+        ours["episodes"], ours["reward"] == "truth", ours["noise"], (*rest, *noisy, *shifted),
+        read_overrides(rest).config.task.name, ours["shift"],
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from armtune_bringup.agents import read_overrides
 from armtune_bringup.settings import Config
 from armtune_policies.contract import ConfigError, contract_digest
 from armtune_policies.store.manifest import load_manifest
-from benchmarks.practice import BY_TASK, CELLS, read, summary
+from benchmarks.practice import CELLS, JUDGE_OF, as_shown, read, summary
 
 pytestmark = pytest.mark.unhurried
 
@@ -32,22 +32,39 @@ def test_words_of_the_command_line_are_ours_or_overrides() -> None:
 
 
 def test_judge_that_comes_along_is_asked_unless_another_is_named() -> None:
-    for task in BY_TASK:
+    assert read([]).overrides == read(["task=drawer"]).overrides[:-1], "what is not said is the task by default"
+    for task in JUDGE_OF:
         config = configured(f"task={task}")
         manifest = load_manifest(Path(config.reward.folder))
         assert manifest.contract == contract_digest(config.policy.action, config.policy.observation)
         assert {config.task.forward, config.task.backward} <= set(manifest.sentences)
+        votes = [
+            (one.reward.threshold, one.episode.vote_need, one.episode.vote_window, one.episode.vote_opening)
+            for one in (configured(f"task={task}", word) for word in ("reward=truth", "reward.folder=/here/mine"))
+        ]
+        plain = configured("task=lid")
+        said = (plain.reward.threshold, plain.episode.vote_need, plain.episode.vote_window, plain.episode.vote_opening)
+        assert votes == [said, said], "what was chosen for one judge is not for another"
     assert configured("task=lid").reward.folder == "models/reward"
     assert configured("task=drawer", "reward.folder=/here/mine").reward.folder == "/here/mine"
 
 
 def test_cells_of_other_settings_are_kept_under_other_names() -> None:
-    plain = read(["task=drawer", "noise=cloth_folding", "shift=camera", "steps=500"])
-    assert plain.rest == ""
-    names = {read(["task=drawer", *more]).rest for more in (["agent.batch=64"], ["agent.batch=32"], ["episodes=5"])}
-    assert len(names) == 3 and "-of-5" in names
-    assert read(["reward.folder=/here/two"]).rest == read(["reward.folder=/elsewhere/two"]).rest != ""
+    plain = read(["task=drawer"]).rest
+    assert read(["noise=cloth_folding", "shift=camera", "steps=500", "seeds=[3]"]).rest == plain
+    others = (["agent.batch=64"], ["agent.batch=32"], ["episodes=5"], ["task=bin_sort"], ["reward=truth"])
+    names = {read(more).rest for more in others}
+    assert len({plain, *names}) == 6 and f"-of-5{plain}" in names
+    assert read(["agent.batch=128"]).rest == plain, "as it is without a word"
+    assert read(["reward.folder=/here/two"]).rest == read(["reward.folder=/elsewhere/two"]).rest != plain
     assert read(["agent.batch=64", "offline.updates=7"]).rest == read(["offline.updates=7", "agent.batch=64"]).rest
+
+
+def test_folder_is_shown_by_its_place_in_a_checkout() -> None:
+    (ours,) = [word for word in JUDGE_OF["drawer"] if word.startswith("reward.folder=")]
+    assert as_shown(ours) == "reward.folder=policies/shipped/drawer/reward"
+    assert as_shown("reward.folder=/here/mine") == "reward.folder=mine"
+    assert as_shown("agent.batch=64") == "agent.batch=64"
 
 
 @pytest.mark.parametrize(
