@@ -31,7 +31,11 @@ is told to stay open, and learns to hover (docs/results.md)."""
 OPENS_M = 0.015
 """A hand so near to where a demonstrated one opened opens, too."""
 RESTS = 0.05
-"""A hand whose opening changes by less in a step rests."""
+"""A hand whose opening (0 to 1) changes by less in a step rests; a step of practice is many of a motion's periods
+(``episode.motion.GRIPPED``)."""
+HELD_MOST = 0.5
+"""A demonstration has carried something where it held it in so many of the rows from shut to open: it takes some to
+shut, and one to open."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +110,26 @@ def _approach(one: Trajectory, shut: int) -> Ways:
 
 
 def _carriage(one: Trajectory, shut: int) -> Ways | None:
-    """Return how a demonstration carried what it had taken hold of, up to where it let go; None where it did not."""
-    opens = shut + 1 + np.flatnonzero(_openings(one)[shut + 1 :] >= SHUT)
-    if not len(opens):
+    """Return how a demonstration carried what it had hold of at last, up to where it let go; None where it did not.
+
+    It may have missed at first, or have let go too early and taken hold again.
+    """
+    is_shut = _openings(one) < SHUT
+    opens = 1 + np.flatnonzero(is_shut[:-1] & ~is_shut[1:])
+    if not len(opens) or opens[-1] <= shut:
         return None
-    rows = np.arange(shut + 1, opens[0] + 1)
-    return _rows(one, rows, np.zeros(3)) if HELD <= np.median(one.state[rows, -1]) < OPEN else None
+    rows = np.arange(np.flatnonzero(~is_shut[: opens[-1] - 1])[-1] + 2, opens[-1] + 1)
+    return _rows(one, rows, np.zeros(3)) if np.isin(rows, _holding(one)).mean() >= HELD_MOST else None
 
 
 def _rows(one: Trajectory, rows: npt.NDArray[np.integer], origin_m: npt.NDArray[np.floating]) -> Ways:
+    """Return rows of a demonstration in places from an origin; the last of them is the event."""
     at_m, later = one.state[:, :3].astype(float) - origin_m, np.minimum(rows + 1, len(one) - 1)
     return Ways(at_m[rows], at_m[later], one.action[rows, 3:6], rows == rows[-1])
 
 
 def _joined(parts: Sequence[Ways]) -> Ways:
+    """Return the rows of all."""
     columns = ("at_m", "next_m", "turn", "is_event")
     return Ways(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 

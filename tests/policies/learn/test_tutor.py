@@ -141,6 +141,36 @@ def test_what_a_hand_holds_is_carried_as_demonstrations_did_and_let_go_of_there(
     assert there is not None and SCALE.to_physical(there[half])[-1] > 0.5
 
 
+def joined(*parts: Trajectory) -> Trajectory:
+    """One try after another."""
+    columns = ("features", "state", "action", "reward", "terminated", "follows", "is_step")
+    return replace(parts[-1], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns})
+
+
+@pytest.mark.parametrize("held", [0.0, 0.6], ids=["missed first", "let go too early first"])
+def test_of_a_demonstration_that_took_hold_twice_the_last_carriage_is_shown(held: float) -> None:
+    """What was let go of first was not carried to where it is to be."""
+    away = carried(np.array([0.2, -0.2, TABLE_M]), held)
+    first = replace(away, state=np.where(np.arange(7) == 1, away.state - 0.3, away.state).astype(np.float32))
+    shown = [joined(first, one) for one in CARRIED]
+    again, plain = (Tutor(ones, SCALE).taught(low(), ()).expert for ones in (shown, CARRIED))
+    assert again is not None and plain is not None
+    np.testing.assert_array_equal(again, plain)
+
+
+def test_what_a_hand_holds_is_labelled_until_it_opens_and_where_something_was_done() -> None:
+    failed = low()
+    labelled = np.isfinite(Tutor(CARRIED, SCALE).taught(failed, ()).expert[:, 0])  # type: ignore[index]
+    is_open = failed.action[:, -1] > 0
+    assert labelled[5:-1].all() and is_open[-2], "where it was told to open it still held, too"
+    assert not labelled[:5].any() and not labelled[-1]
+    gap = np.arange(len(failed)) == 6
+    partly = Tutor(CARRIED, SCALE).taught(replace(failed, is_step=~gap), ()).expert
+    assert partly is not None and (np.isfinite(partly[:, 0]) == (labelled & ~gap)).all()
+    wide = replace(failed, state=np.where(np.arange(7) == 6, 0.95, failed.state).astype(np.float32))
+    assert Tutor(CARRIED, SCALE).taught(wide, ()).expert is None, "a hand as wide as open holds nothing"
+
+
 def test_hand_that_holds_nothing_carries_nothing() -> None:
     assert Tutor(CARRIED, SCALE).taught(low(held=0.05), ()).expert is None
     pushers = [carried(np.array([0.2, y, TABLE_M]), held=0.0) for y in (-0.1, -0.05)]
