@@ -109,6 +109,22 @@ def test_hand_goes_on_from_where_it_was_told_to_be_or_from_where_it_is(hand: flo
         assert follower.refused == 0 and not follower.holds
 
 
+def test_plan_goes_on_from_where_the_hand_is_or_was_told_and_no_leap_follows() -> None:
+    shut, holding = np.append(HOME[:-1], 0.0), np.append(HOME[:-1], 0.6)
+    for start in (0.0, 0.3, 0.6):
+        follower = at_home()
+        follower.hold(shut, 0)
+        follower.hold_here(holding, 0)
+        points = [np.append(HOME[:-1], start + 0.005 * i) for i in range(4)]
+        np.testing.assert_array_equal(follower.take_all(points, TICK_NS, TICK_NS), points)
+        again = at_home()
+        again.hold(shut, 0)
+        again.hold_here(holding, 0)
+        with pytest.raises(ValueError, match="finger faster"):
+            again.take_all([points[0], np.append(HOME[:-1], 0.6 if start < 0.3 else 0.0)], TICK_NS, TICK_NS)
+        assert again.holds and again.refused == 1
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 0.02), st.floats(-1.0, 1.0)), min_size=2, max_size=60))
 def test_stream_within_the_limits_is_followed_whatever_its_jitter(beats: list[tuple[float, float]]) -> None:

@@ -68,6 +68,7 @@ class Follower:
         self._speed = np.array([*robot.joint_velocity_rad_s, robot.gripper_velocity_1_s])
         self._last = np.array([*robot.home_rad, robot.home_gripper])
         self._hand = self._last[-1]
+        """Where the hand was measured as it began to hold: it may be taken up from there, or from where it was told."""
         self._since_ns, self._spare_ns = 0, float(JITTER_NS)
         self.holds = True
         """Whether the arm holds because nothing was heard in time."""
