@@ -27,7 +27,9 @@ def test_each_wrong_sequence_step_or_stamp_is_refused(graph: FaultStack, case: C
     hand = Hand(graph, answer)
     with hand:
         said = hand.does(9)
-    case.nothing("a wrong one taken", [d.step for d in said if list(d.proposed) != swing(d.step)])
+    taken = [d for d in said if d.proposed]  # a busy machine may have let a step pass with nothing
+    assert len(taken) > len(said) / 2, [(d.step, d.refused) for d in said]
+    case.nothing("a wrong one taken", [d.step for d in taken if list(d.proposed) != swing(d.step)])
     refused = graph.refusals()
     assert all(refused.get(f"teleop:{why}", 0) > 0 for why in ("sequence", "not now", "stamp")), refused
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,17 @@ from armtune_policies.learn.settings import recipe_params
 
 EPISODES = 9
 BATCH = 33
+EPS = 1e-4
+"""Of Adam, far above what rounding leaves of a gradient that is none: divided by itself, that would be a whole step."""
 CHANGES = {**SMALL, "batch": BATCH, "bc_weight": 1.0, "critics": 3}
+
+
+def with_eps(make: Callable[[], torch.optim.Optimizer]) -> torch.optim.Optimizer:
+    """Return the optimiser that ``make`` makes, with ``EPS``."""
+    made = make()
+    for group in made.param_groups:
+        group["eps"] = EPS
+    return made
 
 
 def training(case: str, updates: int, folder: Path | None, crew: Alone = ALONE) -> Pretraining:
@@ -44,6 +56,8 @@ def training(case: str, updates: int, folder: Path | None, crew: Alone = ALONE) 
         one = pixel_reacher.seen_from_above(one) if special == "pixels" else one
         one = replace(one, weight=0.5 + (seed > 2)) if special == "weighted" else one
         replay.add(replace(one, reward=one.reward * (1 + seed)) if special == "uneven" else one)
+    agent._optimiser = partial(with_eps, agent._optimiser)
+    agent.optimiser = agent._optimiser()
     agent.set_scale(*replay.spread())
     kept = folder if crew.rank == 0 else None
     return Pretraining(agent, replay, updates, 0, kept, case, report_every=5, checkpoint_every=10)
