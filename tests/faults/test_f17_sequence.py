@@ -27,9 +27,10 @@ def test_each_wrong_sequence_step_or_stamp_is_refused(graph: FaultStack, case: C
     hand = Hand(graph, answer)
     with hand:
         said = hand.does(9)
-    taken = [d for d in said if d.proposed]  # a busy machine may have let a step pass with nothing
-    assert len(taken) > len(said) / 2, [(d.step, d.refused) for d in said]
-    case.nothing("a wrong one taken", [d.step for d in taken if list(d.proposed) != swing(d.step)])
+    # A busy machine may have let step 0 pass before the lease was known here: nothing was proposed for it.
+    answered = [d for d in said if d.step >= min(hand.sent_ns)]
+    case.nothing("a wrong one taken", [d.step for d in answered if list(d.proposed) != swing(d.step)])
+    assert all(not d.proposed for d in said[: len(said) - len(answered)]) and len(answered) >= len(said) - 1
     refused = graph.refusals()
     assert all(refused.get(f"teleop:{why}", 0) > 0 for why in ("sequence", "not now", "stamp")), refused
 
