@@ -159,24 +159,29 @@ def test_at_most_the_step_in_flight_is_lost_when_the_recorder_is_killed(stack: S
     assert "3 whole steps" in stack.log("recorder_again")
 
 
-def test_episode_is_kept_that_began_and_ended_while_the_recorder_stood_still(stack: Stack, tmp_path: Path) -> None:
+def test_episodes_are_kept_that_began_and_ended_while_the_recorder_stood_still(stack: Stack, tmp_path: Path) -> None:
     peer = start(stack, tmp_path)
     peer.begin()
     peer.end("timeout", 0)
     stack.until(lambda: len(list_episodes(tmp_path)) == 1, what="the first file")
-    peer.episode = "run-00001"
     process = stack.processes["recorder_node"]
     process.send_signal(signal.SIGSTOP)
     try:
+        for index in (1, 2):
+            peer.episode = f"run-{index:05d}"
+            peer.state()
+            for step in range(16):
+                peer.step(step, RewardAnswer.YES if step > 12 else RewardAnswer.NO)
+                peer.state(judged_step=step)
+            peer.end("success", 15)
+        peer.episode = "run-00003"
         peer.state()
-        for step in range(16):
-            peer.step(step, RewardAnswer.YES if step > 12 else RewardAnswer.NO)
-        peer.end("success", 15)
     finally:
         process.send_signal(signal.SIGCONT)
-    stack.until(lambda: len(list_episodes(tmp_path)) == 2, what="the second file")
-    episode = read_episode(list_episodes(tmp_path)[1])
-    assert episode.complete.all() and (episode.outcome, episode.end_step, episode.steps) == ("success", 15, 16)
+    stack.until(lambda: len(list_episodes(tmp_path)) == 3, what="the files of both")
+    for path in list_episodes(tmp_path)[1:]:
+        episode = read_episode(path)
+        assert episode.complete.all() and (episode.outcome, episode.end_step, episode.steps) == ("success", 15, 16)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

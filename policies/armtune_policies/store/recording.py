@@ -47,9 +47,9 @@ _REMEMBERED = 8
 """How many closed episodes still take late answers."""
 STOP_WAIT_S = 2.0
 """How long stopping waits for the disk; what is not whole by then is salvaged at the next start."""
-_EARLY = 256
+_EARLY = 3 * 200
 """How many parts wait for their episode to be announced: topics may overtake each other, on a busy machine by seconds,
-and three parts a step come meanwhile."""
+and three parts a step come meanwhile; more than a node hears at once that stood still (``RECORDED_QOS``)."""
 
 
 @dataclass
@@ -196,7 +196,9 @@ class Recording:
         self.trouble = ""
         self._open[state.episode_id] = _Open(state, StepTable(state.episode_id))
         early = [(part, raw) for part, raw in self._early if part.episode_id == state.episode_id]
+        later = [(part, raw) for part, raw in self._early if part.episode_id != state.episode_id]
         self._early.clear()
+        self._early.extend(later)
         return [row for part, raw in early for row in self.on_part(part, raw, now_ns)]
 
     def _catch_up(self, now_ns: int) -> list[Row]:

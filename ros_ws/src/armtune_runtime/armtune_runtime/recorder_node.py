@@ -20,7 +20,15 @@ from armtune_policies.store.recording import Recording
 from armtune_policies.store.ring import Faults
 from armtune_policies.store.salvage import salvage_folder
 from armtune_policies.store.step_table import Row
-from armtune_safety.managed_node import EVENT_QOS, LATCHED_QOS, STREAM_QOS, ManagedNode, run
+from armtune_safety.managed_node import (
+    EVENT_QOS,
+    LATCHED_QOS,
+    RECORDED_LATCHED_QOS,
+    RECORDED_QOS,
+    STREAM_QOS,
+    ManagedNode,
+    run,
+)
 
 from .practice_settings import RecorderNodeParams
 from .step_fields import as_fields
@@ -57,9 +65,9 @@ class RecorderNode(ManagedNode):
     def _subscribe(self) -> None:
         parts = {topics.OBSERVATION: Observation, topics.DECISION: Decision, topics.REWARD_ANSWER: RewardAnswer}
         self._wires = [
-            self._raw(kind, topic, partial(self._on_part, topic), EVENT_QOS) for topic, kind in parts.items()
+            self._raw(kind, topic, partial(self._on_part, topic), RECORDED_QOS) for topic, kind in parts.items()
         ]
-        self._wires.append(self._raw(EpisodeState, topics.EPISODE_STATE, self._on_state, LATCHED_QOS))
+        self._wires.append(self._raw(EpisodeState, topics.EPISODE_STATE, self._on_state, RECORDED_LATCHED_QOS))
         self._wires.append(self._raw(JointState, topics.JOINT_STATES, self._on_joints, STREAM_QOS))
         if self.params.recorder.evidence:
             for camera in self.params.camera_names:

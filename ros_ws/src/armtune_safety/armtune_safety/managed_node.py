@@ -65,6 +65,8 @@ COMMAND_QOS = _qos(1, reliable=True)
 EVENT_QOS = _qos(50, reliable=True)
 """What must not be lost and comes once a step: decisions, observations, answers."""
 LATCHED_QOS = _qos(1, reliable=True, latched=True)
+RECORDED_QOS, RECORDED_LATCHED_QOS = _qos(200, reliable=True), _qos(200, reliable=True, latched=True)
+"""How who keeps them hears events and what is latched: all that came while it stood still, not the newest only."""
 
 
 def to_ns(stamp: Time) -> int:
