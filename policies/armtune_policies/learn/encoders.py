@@ -8,20 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from safetensors.numpy import save
 
 from armtune_policies.contract import Checked, ObservationSpec, num
+from armtune_policies.episode.nudge import shut_row
 from armtune_policies.runtime.images import made_up_images
 from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.manifest import GOLDEN, Manifest, entry
+from armtune_policies.store.nouns import SUCCESS
 
 from .blobs import BlobEncoder, fit_blobs
 from .export import PARITY_OBSERVATIONS, About, encoder_bytes, golden_rows, parity, write_model
 from .networks import seed_everything
+from .telling import Sights, telling
 from .trajectory import BadData
 
 LEAST = 8
 """Frames of an episode that are looked at."""
+BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,17 @@ class Frames:
     """By camera, uint8, shape (N, H, W, 3)."""
     episode: npt.NDArray[np.int64]
     """Which episode each is of, (N,)."""
+    tool_m: npt.NDArray[np.floating]
+    """Where the tool was, x and y, (N, 2)."""
+    grasp_m: npt.NDArray[np.floating]
+    """Where the hand then shut in a success, x and y, (N, 2); NaN once it had, and where it did not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderParams(Checked):
     """What an encoder is fitted to."""
 
-    colours: int = num(32, low=1, high=80, doc="patches told apart per camera; each gives three numbers")
+    colours: int = num(8, low=1, high=80, doc="patches told apart per camera; each that is told gives three numbers")
     frames: int = num(900, low=1, high=4000, doc="frames looked at, as many of each episode")
     pixels: int = num(200, low=1, high=10_000, doc="pixels looked at per frame")
 
@@ -54,6 +63,8 @@ def some_frames(read: Callable[[int], Episode], count: int, observation: Observa
     """
     found: dict[str, list[npt.NDArray[np.uint8]]] = {camera: [] for camera in observation.cameras}
     of: list[npt.NDArray[np.int64]] = []
+    tools: list[npt.NDArray[np.floating]] = []
+    grasps: list[npt.NDArray[np.floating]] = []
     each = max(-(-most // max(count, 1)), LEAST)
     for index in np.unique(np.linspace(0, count - 1, min(count, max(most // LEAST, 1))).astype(int)):
         episode = read(int(index))
@@ -63,10 +74,21 @@ def some_frames(read: Callable[[int], Episode], count: int, observation: Observa
         for camera, parts in found.items():
             parts.append(episode.images[camera][rows])
         of.append(np.full(len(rows), index))
+        tools.append(episode.state[rows, :2])
+        grasps.append(_grasps_m(episode)[rows])
     frames = {camera: np.concatenate(parts) for camera, parts in found.items() if parts}
     if not frames or not len(next(iter(frames.values()))):
         raise ValueError("no whole frame to fit an encoder to; collect demonstrations: armtune collect")
-    return Frames(frames, np.concatenate(of))
+    return Frames(frames, *(np.concatenate(parts) for parts in (of, tools, grasps)))
+
+
+def _grasps_m(episode: Episode) -> npt.NDArray[np.floating]:
+    """Return for each row where the hand was to shut, (R, 2); NaN where it did not any more."""
+    found = np.full((len(episode.state), 2), np.nan)
+    shut = shut_row(episode.allowed[:, -1]) if episode.outcome == SUCCESS else None
+    if shut is not None:
+        found[: shut + 1] = episode.state[shut, :2]
+    return found
 
 
 def check_images(episode: Episode, observation: ObservationSpec) -> None:
@@ -83,11 +105,19 @@ def check_images(episode: Episode, observation: ObservationSpec) -> None:
 
 
 def fit_encoder(frames: Frames, params: EncoderParams, seed: int = 0) -> BlobEncoder:
-    """Return an encoder of the colours in the frames: some seconds' work."""
+    """Return an encoder of the colours in the frames: some seconds' work.
+
+    Of each camera's colours the one that tells where the hand takes hold, all where none does or nothing is known.
+    """
     seed_everything(seed)
-    return BlobEncoder(
-        [fit_blobs(seen, frames.episode, params.colours, params.pixels, seed) for seen in frames.images.values()]
-    )
+    cameras = []
+    for images in frames.images.values():
+        blobs = fit_blobs(images, frames.episode, params.colours, params.pixels, seed)
+        with torch.no_grad():
+            seen = np.concatenate([blobs(part).numpy() for part in torch.from_numpy(images).split(BATCH)])
+        colour = telling(Sights(seen, frames.tool_m, frames.grasp_m, frames.episode))
+        cameras.append(blobs if colour is None else blobs.only([colour]))
+    return BlobEncoder(cameras)
 
 
 def export_encoder(folder: Path, encoder: BlobEncoder, about: About) -> Manifest:

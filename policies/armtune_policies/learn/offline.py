@@ -52,7 +52,7 @@ class OfflineParams(Checked):
     updates: int = num(10_000, low=1, high=100_000_000, doc="updates of the whole training")
     checkpoint_every: int = num(100, low=1, high=100_000_000, doc="updates between two checkpoints")
     copies: int = num(4, low=0, high=32, doc="shaken copies of each episode's images beside the images as they were")
-    shift_px: int = num(2, low=0, high=16, doc="longest random shift of a copy")
+    shift_px: int = num(0, low=0, high=16, doc="longest random shift of a copy: it says things stand elsewhere")
     light: float = num(0.2, low=0.0, high=1.0, doc="strength of random brightness and colour of a copy")
     labels: str = text("", doc="label set of the rewards; blank: the live vote, else the end of a demonstration")
     weight_forward: float = num(1.0, low=0.0, high=1e3, doc="how often a step of a forward success is drawn; 0: never")

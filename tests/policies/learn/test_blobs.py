@@ -62,6 +62,24 @@ def test_a_thing_that_stands_still_beside_the_table_is_not_looked_at() -> None:
     assert error[0] < 0.7 * error[1]
 
 
+def test_the_lit_and_the_shaded_side_of_a_thing_are_one_colour() -> None:
+    frames, where = scenes(120, seed=0)
+    for frame, (row, column) in zip(frames, where):
+        frame[row : row + 3, column - 2 : column + 3] //= 3
+    blobs = fit_blobs(frames, apart(frames), colours=3, pixels=60, seed=0)
+    size = np.exp(blobs(torch.from_numpy(frames)).numpy()[:, 6:])
+    assert (np.abs(np.median(size, axis=0) - 25.5) < 3.0).sum() == 2  # of five by five pixels each: the red, the green
+
+
+def test_only_the_colours_that_are_asked_for_are_told() -> None:
+    frames, _ = scenes(20, seed=0)
+    blobs, images = fit_blobs(frames, apart(frames), colours=4, pixels=60, seed=0), torch.from_numpy(frames)
+    encoder = BlobEncoder([blobs.only([2]), blobs])
+    seen = encoder(images, images)
+    assert encoder.feature_size == seen.shape[1] == 3 + 12
+    assert torch.equal(seen[:, :3], seen[:, 3:][:, [2, 6, 10]])
+
+
 def test_the_same_seed_gives_the_same_colours() -> None:
     frames, _ = scenes(20, seed=0)
     one, two, other = (fit_blobs(frames, apart(frames), colours=4, pixels=60, seed=s).centres for s in (0, 0, 1))

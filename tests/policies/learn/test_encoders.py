@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dots import ACTION, SPEC, episode
+from dots import ACTION, SPEC, DotWorld, episode
 
 from armtune_policies.learn.encoders import LEAST, EncoderParams, export_encoder, fit_encoder, some_frames
 from armtune_policies.learn.export import About
 from armtune_policies.learn.frozen import FrozenEncoder
 from armtune_policies.learn.trajectory import BadData
+from armtune_policies.store.episode_reader import Episode
 from armtune_policies.store.manifest import load_manifest
 
 PARAMS = EncoderParams(colours=4, frames=24, pixels=50)
@@ -40,6 +41,25 @@ def test_images_of_another_size_and_no_frames_at_all_are_refused() -> None:
         some_frames(lambda _: episode(1), 1, replace(SPEC, height_px=64), most=4)
     with pytest.raises(ValueError, match="no whole frame to fit an encoder to"):
         some_frames(episode, 0, SPEC, most=4)
+
+
+def test_where_demonstrations_took_hold_only_the_colour_that_tells_it_is_looked_at() -> None:
+    def taking(index: int) -> Episode:
+        one, world = episode(index), DotWorld()
+        world.reset(seed=index)
+        state, allowed = one.state.copy(), one.allowed.copy()
+        state[-1, :2], allowed[-1, -1] = world.dot_m, 0.0
+        return replace(one, state=state, allowed=allowed)
+
+    frames = some_frames(taking, 12, SPEC, most=120)
+    encoder = fit_encoder(frames, PARAMS, seed=1)
+    unseen = some_frames(taking, 24, SPEC, most=240)
+    assert encoder.feature_size == 3
+    seen = encoder(torch.from_numpy(unseen.images["front"])).numpy()
+    inputs = np.c_[seen, np.ones(len(seen))]
+    known, later = unseen.episode < 12, unseen.episode >= 12
+    weights = np.linalg.lstsq(inputs[known], unseen.grasp_m[known])[0]
+    assert np.median(np.linalg.norm(inputs[later] @ weights - unseen.grasp_m[later], axis=1)) < 0.02
 
 
 def test_the_frozen_encoder_computes_what_was_fitted(tmp_path: Path) -> None:
