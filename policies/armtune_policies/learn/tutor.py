@@ -28,8 +28,10 @@ NEIGHBOURS = 3
 SHUTS_M, SHUTS_HIGH_M = 0.012, 0.015
 """A hand so near to where the thing stands, across and in height, shuts. Where it has to come nearer, one that hovers
 is told to stay open, and learns to hover (docs/results.md)."""
-OPENS_M = 0.015
-"""A hand so near to where a demonstrated one opened opens, too."""
+OPENS_M, OPENS_HIGH_M = 0.015, 0.015
+"""A hand so near to where a demonstrated one opened, across and in height, opens, too. Across it may be as far as half
+of those places are from the next at least: where a thing may be put anywhere it may be put between them. Told to hold
+it there, a hand learns to hover and to hold on (docs/results.md)."""
 RESTS = 0.05
 """A hand whose opening (0 to 1) changes by less in a step rests; a step of practice is many of a motion's periods
 (``episode.motion.GRIPPED``)."""
@@ -63,14 +65,15 @@ class Tutor:
     def __init__(self, trajectories: Iterable[Trajectory], scale: ActionScale) -> None:
         self._scale = scale
         self._approaches: dict[int, tuple[Ways, float]] = {}
-        self._carriages: dict[int, Ways] = {}
+        self._carriages: dict[int, tuple[Ways, float]] = {}
         for sentence, ones in enumerate(shown(trajectories)):
             cut = [(one, shut) for one in ones if (shut := shut_row(_openings(one))) is not None]
             if cut:
                 height_m = float(np.median([one.state[shut, 2] for one, shut in cut]))
                 self._approaches[sentence] = _joined([_approach(one, shut) for one, shut in cut]), height_m
             if carried := [way for one, shut in cut if (way := _carriage(one, shut)) is not None]:
-                self._carriages[sentence] = _joined(carried)
+                ways = _joined(carried)
+                self._carriages[sentence] = ways, max(OPENS_M, _apart_m(ways.at_m[ways.is_event]))
 
     def taught(self, failed: Trajectory, stands_m: Sequence[float]) -> Trajectory:
         """Return a failed try with its labels; as it is where nothing is known.
@@ -89,11 +92,12 @@ class Tutor:
                 is_there = np.linalg.norm(at_m[:2]) < SHUTS_M and abs(at_m[2]) < SHUTS_HIGH_M
                 expert[row] = self._label(ways, at_m, 0.0 if is_there else 1.0)
         if failed.sentence in self._carriages:
-            ways = self._carriages[failed.sentence]
+            ways, opens_m = self._carriages[failed.sentence]
             for row in _holding(failed):
                 at_m = failed.state[row, :3].astype(float)
-                nearest_m = np.linalg.norm(ways.at_m[ways.is_event] - at_m, axis=1).min()
-                expert[row] = self._label(ways, at_m, 1.0 if nearest_m < OPENS_M else 0.0)
+                off_m = np.abs(ways.at_m[ways.is_event] - at_m)
+                is_there = (np.linalg.norm(off_m[:, :2], axis=1) < opens_m) & (off_m[:, 2] < OPENS_HIGH_M)
+                expert[row] = self._label(ways, at_m, 1.0 if is_there.any() else 0.0)
         return replace(failed, expert=expert) if np.isfinite(expert).any() else failed
 
     def _label(self, ways: Ways, at_m: npt.NDArray[np.floating], opening: float) -> Floats:
@@ -132,6 +136,14 @@ def _joined(parts: Sequence[Ways]) -> Ways:
     """Return the rows of all."""
     columns = ("at_m", "next_m", "turn", "is_event")
     return Ways(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+
+
+def _apart_m(places_m: npt.NDArray[np.floating]) -> float:
+    """Return how far across half of the places (N, 3) are from the next at least [m]; 0 for one."""
+    if len(places_m) < 2:
+        return 0.0
+    gaps_m = np.linalg.norm(places_m[:, None, :2] - places_m[None, :, :2], axis=2)
+    return float(np.median(np.where(np.eye(len(places_m), dtype=bool), np.inf, gaps_m).min(axis=1)))
 
 
 def _openings(one: Trajectory) -> Floats:

@@ -95,15 +95,15 @@ def test_hand_that_hovers_where_it_stands_is_told_to_shut(off_m: tuple[float, ..
 BIN_M, HIGH_M = np.array([0.3, 0.1, 0.04]), 0.15
 
 
-def carried(start: np.ndarray, held: float = 0.6, **more: object) -> Trajectory:
-    """A hand that shuts at a place, lifts, goes over the bin, comes down and opens there."""
-    stops = [start, np.array([*start[:2], HIGH_M]), np.array([*BIN_M[:2], HIGH_M]), BIN_M]
+def carried(start: np.ndarray, held: float = 0.6, put_m: np.ndarray = BIN_M, **more: object) -> Trajectory:
+    """A hand that shuts at a place, lifts, goes over another, the bin's, comes down and opens there."""
+    stops = [start, np.array([*start[:2], HIGH_M]), np.array([*put_m[:2], HIGH_M]), put_m]
     places = [start]
     for stop in stops[1:]:
         while np.linalg.norm(stop - places[-1]) > 1e-6:
             gap = stop - places[-1]
             places.append(places[-1] + gap * min(0.03 / np.linalg.norm(gap), 1.0))
-    at_m = np.array([start + np.array([0.0, 0.0, 0.03]), start, *places, BIN_M, BIN_M])
+    at_m = np.array([start + np.array([0.0, 0.0, 0.03]), start, *places, put_m, put_m])
     told = np.array([1.0, 1.0, *[0.0] * len(places), 1.0, 1.0])
     rows = len(at_m)
     action = SCALE.to_unit(np.column_stack([np.diff(at_m, axis=0, append=at_m[-1:]), np.zeros((rows, 3)), told]))
@@ -139,6 +139,30 @@ def test_what_a_hand_holds_is_carried_as_demonstrations_did_and_let_go_of_there(
     over = replace(failed, state=np.where(np.arange(7) < 3, np.append(BIN_M, [0] * 4), failed.state).astype(np.float32))
     there = Tutor(CARRIED, SCALE).taught(over, ()).expert
     assert there is not None and SCALE.to_physical(there[half])[-1] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("spread_m", "off_m", "opens"),
+    [
+        (0.05, (0.025, 0.025, 0.01), True),  # between four places, where it may be put anywhere
+        (0.05, (0.025, 0.025, 0.02), False),
+        (0.05, (-0.04, -0.04, 0.0), False),
+        (0.005, (0.012, 0.0, 0.0), True),
+        (0.005, (0.025, 0.0, 0.0), False),
+    ],
+)
+def test_what_may_be_put_anywhere_may_be_put_between_what_was_shown(
+    spread_m: float, off_m: tuple[float, float, float], opens: bool
+) -> None:
+    puts = [BIN_M + np.array([x * spread_m, y * spread_m, 0.0]) for x in (0, 1) for y in (0, 1)]
+    tutor = Tutor([carried(one.state[0, :3].astype(float), put_m=put) for one, put in zip(CARRIED, puts)], SCALE)
+    failed = low()
+    at_m = np.append(BIN_M + off_m, [0] * 4)
+    hovers = replace(failed, state=np.where(np.arange(7) < 3, at_m, failed.state).astype(np.float32))
+    expert = tutor.taught(hovers, ()).expert
+    assert expert is not None
+    labels = expert[np.isfinite(expert[:, 0])]
+    assert len(labels) and ((labels[:, -1] > 0) == opens).all()
 
 
 def joined(*parts: Trajectory) -> Trajectory:
