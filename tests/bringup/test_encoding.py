@@ -16,6 +16,7 @@ from armtune_bringup.compose import compose
 from armtune_bringup.encoding import encoder_of
 from armtune_bringup.stages import collect_demos
 from armtune_policies.contract import ConfigError
+from armtune_policies.learn.encoders import EncoderParams
 from armtune_policies.learn.frozen import FrozenEncoder
 from armtune_policies.learn.offline import OfflineParams
 from armtune_policies.runtime.policy import Policy
@@ -38,7 +39,8 @@ def test_it_is_fitted_once_and_named_by_what_it_is_of(tmp_path: Path) -> None:
         encoder_of(config, tmp_path, may_fit=False)
     folder = encoder_of(config, tmp_path, lambda what, done, total: told.add((done, total)))
     assert folder.parent == tmp_path / "models" and told == {(1, 2), (2, 2)}
-    assert FrozenEncoder(folder, config.policy.action, config.policy.observation).feature_size == 96
+    encoder = FrozenEncoder(folder, config.policy.action, config.policy.observation)
+    assert encoder.feature_size == 3 * EncoderParams().colours
     written = (folder / MANIFEST).stat().st_mtime_ns
     assert encoder_of(config, tmp_path, may_fit=False) == folder
     assert (folder / MANIFEST).stat().st_mtime_ns == written
